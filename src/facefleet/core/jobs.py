@@ -1,0 +1,180 @@
+"""A request on its way: what is asked (`Task`), its envelope (`Job`), who works on it (`Lease`), what came of it.
+
+Images travel by claim check: a task names keys of the store and stays under 1 KB, because SQS caps a message and a
+queue of images is slow everywhere.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detect:
+    """Find the faces; compare them with nobody."""
+
+    image: str
+    kind: Literal["detect"] = "detect"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identify:
+    """Search a collection for the faces of one photo (1:N).
+
+    Attributes:
+        threshold: similarity 0-100 from which a candidate counts as the same person; None is the service's default.
+        largest_only: search for the largest face alone.
+    """
+
+    image: str
+    collection: str
+    threshold: float | None = None
+    max_candidates: int = 5
+    largest_only: bool = False
+    kind: Literal["identify"] = "identify"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verify:
+    """Compare the largest face of `source` with every face of `target` (1:1)."""
+
+    source: str
+    target: str
+    threshold: float | None = None
+    kind: Literal["verify"] = "verify"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Enrol:
+    """Add the faces of one photo to a collection.
+
+    Attributes:
+        person: whom the face belongs to; None leaves it unnamed.
+        one_face: refuse a photo with several faces (what enrolling a person means) instead of adding all.
+        max_faces: of several, add this many of the largest.
+    """
+
+    image: str
+    collection: str
+    photo_sha256: str
+    person: str | None = None
+    external_image_id: str | None = None
+    one_face: bool = True
+    max_faces: int = 100
+    kind: Literal["enrol"] = "enrol"
+
+
+Task: TypeAlias = Annotated[Detect | Identify | Verify | Enrol, Field(discriminator="kind")]
+TASK: TypeAdapter[Detect | Identify | Verify | Enrol] = TypeAdapter(Task)
+
+
+def input_keys(task: Task) -> tuple[str, ...]:
+    """Return the store keys of the photos a task reads."""
+    return (task.source, task.target) if isinstance(task, Verify) else (task.image,)
+
+
+class Lane(StrEnum):
+    """Interactive requests go ahead of bulk ones; bulk ages and so cannot starve."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    QUEUED = "queued"
+    IN_FLIGHT = "in_flight"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A task in its envelope.
+
+    Attributes:
+        job_id: UUID, made by whoever enqueues; enqueuing the same id twice enqueues once.
+        created_s: Unix time by the enqueuer's clock, for display only; waits are measured by the queue's clock.
+        deadline_s: seconds after enqueuing from which the answer is of no use; None waits for ever.
+    """
+
+    job_id: str
+    task: Task
+    created_s: float
+    lane: Lane = Lane.INTERACTIVE
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """The right to work on a job until it expires; `token` fences out whoever held it before.
+
+    Attributes:
+        receives: how often the job has been leased, this time included.
+        waited_ms: time in the queue until this lease, by the queue's clock.
+    """
+
+    job: Job
+    token: str
+    receives: int
+    waited_ms: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What came of a job: a JSON document, or an error as `FacefleetError.to_dict` writes it.
+
+    Attributes:
+        body: UTF-8 JSON, already encoded: the web tier passes it on without parsing it.
+    """
+
+    job_id: str
+    body: bytes = field(default=b"", repr=False)
+    error: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobStatus:
+    """A job as its client sees it; `answer` only when the state is DONE."""
+
+    job_id: str
+    kind: str
+    state: JobState
+    created_s: float
+    receives: int
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueCounts:
+    """The queue at one instant.
+
+    Attributes:
+        enqueued_total: jobs ever accepted, monotonic; the difference of two readings gives the arrival rate.
+        finished_total: jobs ever answered, monotonic.
+        busy_ms_total: milliseconds workers spent on answered jobs, monotonic; over finished_total it is the mean
+            service time.
+    """
+
+    visible: int
+    in_flight: int
+    dead: int
+    oldest_age_s: float
+    enqueued_total: int = 0
+    finished_total: int = 0
+    busy_ms_total: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """A job that was given up, and why."""
+
+    job: Job
+    receives: int
+    reason: str
+    died_s: float

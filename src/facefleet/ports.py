@@ -1,0 +1,260 @@
+"""The one page of interfaces between the rooms and the technologies behind them.
+
+Each port has a reference implementation in `adapters/memory.py`; the contract suites in `tests/contract` say what every
+other adapter must do as well. Adapters raise nothing but the errors of `facefleet.errors`.
+"""
+
+from collections.abc import AsyncIterator, Collection as Items, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
+from facefleet.core.fleet import Decision, Instance, Worker, WorkerReport
+from facefleet.core.jobs import Answer, DeadLetter, Job, JobStatus, Lease, QueueCounts
+
+
+class Queue(Protocol):
+    """At-least-once delivery with leases, effects exactly once: answers are kept by job id and fenced by token."""
+
+    lease_s: float
+    max_receives: int
+
+    async def put(self, job: Job) -> None:
+        """Enqueue durably: the job survives a power cut once this returns."""
+        ...
+
+    async def ask(self, job: Job, *, wait_s: float) -> Answer:
+        """Enqueue for a client that waits on the line, and return the answer.
+
+        The commit may be relaxed. If the wait is cancelled or too long, the job is cancelled.
+
+        Raises:
+            DeadlineExceeded: no answer within `wait_s`.
+            Cancelled: the job was cancelled or purged meanwhile.
+        """
+        ...
+
+    async def lease(self, worker_id: str, *, limit: int, wait_s: float) -> Sequence[Lease]:
+        """Take up to `limit` jobs, waiting at most `wait_s` for the first; empty if none came.
+
+        Interactive jobs come first, bulk ones age. Expired jobs are never returned. A job that was leased before (its
+        worker died) comes alone, so that a photo which kills workers takes no neighbour with it; one that was leased
+        `max_receives` times goes to the dead letters.
+        """
+        ...
+
+    async def extend(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Renew for another `lease_s`; return those that are still held (cancelled or lost ones are left out)."""
+        ...
+
+    async def finish(self, lease: Lease, answer: Answer, *, busy_ms: float) -> None:
+        """Record the answer, wake whoever waits for it and remove the job.
+
+        Raises:
+            LeaseLost: the lease ran out and another worker has the job, or the client withdrew it.
+        """
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give a job back unworked; it is visible at once and the receive is not counted."""
+        ...
+
+    async def cancel(self, job_id: str) -> bool:
+        """Withdraw a job that has no answer yet; return whether there was one."""
+        ...
+
+    async def status(self, job_id: str, *, wait_s: float = 0.0) -> JobStatus:
+        """Return where a job is, waiting up to `wait_s` for its end.
+
+        Raises:
+            NotFound: no such job, or its answer is past retention.
+        """
+        ...
+
+    async def counts(self) -> QueueCounts:
+        """Return how many wait, are worked on and were given up."""
+        ...
+
+    async def purge(self) -> int:
+        """Drop every job without an answer, dead letters too; return how many."""
+        ...
+
+    async def dead_letters(self, *, limit: int, after: str | None = None) -> Page[DeadLetter]:
+        """List given-up jobs, oldest first."""
+        ...
+
+    async def redrive(self, job_ids: Sequence[str] | None = None) -> int:
+        """Queue given-up jobs anew (all if None), receives back to zero; return how many."""
+        ...
+
+    async def forget(self, *, answered_before_s: float) -> Sequence[str]:
+        """Delete jobs that ended more than this many seconds ago; return their ids."""
+        ...
+
+
+class Gallery(Protocol):
+    """Collections of enrolled faces, and search among them.
+
+    Listings are ordered by name, or by face id, and paged by `after`. Unknown collections raise NotFound everywhere.
+    """
+
+    async def create_collection(self, collection_id: str, *, model_id: str, tags: Mapping[str, str]) -> Collection:
+        """Create; AlreadyExists if the name is taken."""
+        ...
+
+    async def delete_collection(self, collection_id: str) -> Sequence[str]:
+        """Delete with all faces and persons; return the crop keys that are now orphans."""
+        ...
+
+    async def collection(self, collection_id: str) -> Collection:
+        """Return one collection with its counts."""
+        ...
+
+    async def collections(self, *, limit: int, after: str | None = None) -> Page[Collection]:
+        """List collections by name."""
+        ...
+
+    async def set_tags(self, collection_id: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags."""
+        ...
+
+    async def enrol(self, faces: Sequence[EnrolledFace]) -> Sequence[EnrolledFace]:
+        """Add faces of one collection with their templates, creating persons as needed.
+
+        Idempotent by face id. A named face whose (person, photo_sha256) is enrolled already is not added again: the
+        earlier one is returned in its place.
+
+        Raises:
+            IncompatibleTemplates: a template is not of the collection's model.
+        """
+        ...
+
+    async def face(self, collection_id: str, face_id: str) -> EnrolledFace:
+        """Return one face, template included."""
+        ...
+
+    async def faces(
+        self,
+        collection_id: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        person: str | None = None,
+        face_ids: Items[str] | None = None,
+    ) -> Page[EnrolledFace]:
+        """List faces, of one person or with these ids if given, without templates."""
+        ...
+
+    async def delete_faces(self, collection_id: str, face_ids: Sequence[str]) -> Sequence[EnrolledFace]:
+        """Delete; return those that were there (their crop keys are now orphans)."""
+        ...
+
+    async def search(
+        self, collection_id: str, probes: Sequence[Template], *, limit: int, min_score: float = -1.0
+    ) -> Sequence[Sequence[Candidate]]:
+        """Return for each probe the `limit` best faces, best first, without templates.
+
+        Raises:
+            IncompatibleTemplates: a probe is not of the collection's model.
+        """
+        ...
+
+    async def create_person(self, collection_id: str, person: str) -> Person:
+        """Create a person without faces; AlreadyExists if the name is taken."""
+        ...
+
+    async def delete_person(self, collection_id: str, person: str, *, faces: bool) -> Sequence[EnrolledFace]:
+        """Delete a person with (`faces=True`) or without their faces, which then belong to nobody; return these."""
+        ...
+
+    async def persons(self, collection_id: str, *, limit: int, after: str | None = None) -> Page[Person]:
+        """List persons by name."""
+        ...
+
+    async def assign(self, collection_id: str, face_ids: Sequence[str], person: str | None) -> Sequence[EnrolledFace]:
+        """Say whose faces these are (None: nobody's); return those that exist, as they are now."""
+        ...
+
+    async def person_templates(self, collection_id: str, person: str) -> Sequence[Template]:
+        """Return the templates of a person's faces."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Photos in, answers out, face crops. Keys are `inputs/…`, `outputs/…`, `crops/…`."""
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Write whole or not at all."""
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """Read; NotFound if there is none."""
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete those that exist."""
+        ...
+
+    def keys(self, prefix: str, *, older_than_s: float = 0.0) -> AsyncIterator[str]:
+        """List keys under a prefix last written more than `older_than_s` ago."""
+        ...
+
+
+class Fleet(Protocol):
+    """Where workers run: starts places for them and takes them down, never in the middle of work."""
+
+    async def instances(self) -> Sequence[Instance]:
+        """Return every instance that is not gone for good."""
+        ...
+
+    async def start(self, count: int) -> Sequence[str]:
+        """Begin to start workers; return their ids (fewer where the technology refuses more)."""
+        ...
+
+    async def drain(self, worker_ids: Sequence[str]) -> None:
+        """Ask workers to finish what they have and stop; returns at once."""
+        ...
+
+    async def close(self) -> None:
+        """Drain all and wait until each is gone."""
+        ...
+
+
+class Roster(Protocol):
+    """What the rooms know of each other: who works, who leads, what was decided."""
+
+    async def report(self, report: WorkerReport) -> bool:
+        """Record a worker's heartbeat; return whether it has been asked to drain."""
+        ...
+
+    async def leave(self, worker_id: str) -> None:
+        """Remove a worker that ends in good order."""
+        ...
+
+    async def reports(self) -> Sequence[WorkerReport]:
+        """Return the last report of each worker heard of in the last lease."""
+        ...
+
+    async def ask_to_drain(self, worker_ids: Sequence[str]) -> None:
+        """Leave word for workers that cannot be sent a signal."""
+        ...
+
+    async def publish(self, workers: Sequence[Worker]) -> None:
+        """Replace the fleet as all rooms see it (by the leading controller, once a tick)."""
+        ...
+
+    async def workers(self) -> Sequence[Worker]:
+        """Return the fleet as last published."""
+        ...
+
+    async def record(self, decision: Decision, *, at_s: float, seen: Mapping[str, float]) -> None:
+        """Append to the history of decisions; `seen` holds the numbers it was made from."""
+        ...
+
+    async def decisions(self, *, limit: int) -> Sequence[tuple[float, Decision, Mapping[str, float]]]:
+        """Return the latest decisions, newest first."""
+        ...
+
+    def lead(self) -> AbstractAsyncContextManager[bool]:
+        """Try to become the one controller that acts; yields whether it worked. Held until the block ends."""
+        ...

@@ -4,7 +4,8 @@ Each port has a reference implementation in `adapters/memory.py`; the contract s
 other adapter must do as well. Adapters raise nothing but the errors of `facefleet.errors`.
 """
 
-from collections.abc import AsyncIterator, Collection as Items, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Collection as Items
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 

@@ -1,0 +1,1 @@
+"""One file a technology behind a port; siblings never import each other."""

@@ -1,0 +1,1 @@
+"""Room 3: observe, decide, act, once a tick."""

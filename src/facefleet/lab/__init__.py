@@ -1,0 +1,1 @@
+"""What measures the rest: accuracy, simulated fleets, benchmarks."""

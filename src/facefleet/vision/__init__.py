@@ -1,0 +1,1 @@
+"""The engine: pure functions on arrays, from a photo's bytes to faces with templates."""

@@ -1,0 +1,1 @@
+"""Room 2: lease, recognise, answer, acknowledge."""

@@ -6,6 +6,7 @@
     │   │   └── ImageTooLarge     more bytes or pixels than allowed
     │   ├── NoFace                a face was needed and none was found
     │   ├── SeveralFaces          exactly one face was needed
+    │   ├── FaceTooSmall          the face has too few pixels to be enrolled
     │   ├── NotFound              the named collection, face, person or job does not exist
     │   ├── AlreadyExists         the name is taken
     │   └── IncompatibleTemplates templates of different models were to be compared
@@ -53,6 +54,10 @@ class NoFace(InvalidInput):
 
 class SeveralFaces(InvalidInput):
     """Exactly one face was needed and more were found."""
+
+
+class FaceTooSmall(InvalidInput):
+    """The face has too few pixels to be enrolled."""
 
 
 class NotFound(InvalidInput):

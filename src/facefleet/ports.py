@@ -88,6 +88,10 @@ class Queue(Protocol):
         """Queue given-up jobs anew (all if None), receives back to zero; return how many."""
         ...
 
+    async def erase(self, job_ids: Sequence[str]) -> None:
+        """Delete ended jobs with their answers, at once; ids that do not exist are ignored."""
+        ...
+
     async def forget(self, *, answered_before_s: float) -> Sequence[str]:
         """Delete jobs that ended more than this many seconds ago; return their ids."""
         ...
@@ -184,8 +188,8 @@ class Gallery(Protocol):
 class ObjectStore(Protocol):
     """Photos in, answers out, face crops. Keys are `inputs/…`, `outputs/…`, `crops/…`."""
 
-    async def put(self, key: str, data: bytes) -> None:
-        """Write whole or not at all."""
+    async def put(self, key: str, data: bytes, *, durable: bool = False) -> None:
+        """Write whole or not at all; `durable` returns only once a power cut cannot undo it."""
         ...
 
     async def get(self, key: str) -> bytes:

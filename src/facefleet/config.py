@@ -1,0 +1,123 @@
+"""Every setting, with its default, from four places: arguments, then environment, then a TOML file, then the default.
+
+This is the one module that reads the environment. Each setting is `FACEFLEET_<NAME>` there and `<name>` in the file
+(`--config FILE`, or `facefleet.toml` in the working directory). `docs/settings.md` says the same in prose.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+_PREFIX = "FACEFLEET_"
+_FILE = "facefleet.toml"
+
+
+class Settings(BaseSettings):
+    """The service's settings; frozen once read."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_default=True)
+
+    # Where it listens and keeps things
+    host: str = Field("127.0.0.1", description="Address the web tier listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the web tier listens on; 0 takes a free one.")
+    data: Path = Field(
+        Path(platformdirs.user_data_dir("facefleet")),
+        description="Folder of the embedded database and store.",
+    )
+    cache: Path = Field(
+        Path(platformdirs.user_cache_dir("facefleet")),
+        description="Folder of the converted models; may be deleted at any time.",
+    )
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 14+ with pgvector to use instead of the embedded server (`postgresql://…`)."
+    )
+    store_url: str | None = Field(
+        None, description="Where photos, answers and crops are kept (`file:///…`); default: a folder in `data`."
+    )
+
+    # The fleet
+    min_workers: int = Field(1, ge=0, description="Workers kept running with no work at all.")
+    max_workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Most workers; default: the number of cores."
+    )
+    policy: str = Field("naive", description="Scaling rule: how many workers for how much work.")
+    tick_s: float = Field(1.0, gt=0, description="Seconds between two looks of the controller at the queue.")
+
+    # Requests
+    lease_s: float = Field(30.0, gt=0, description="Seconds after which a silent worker's request goes to another.")
+    max_receives: int = Field(3, ge=1, description="Attempts before a request goes to the dead letters.")
+    batch_size: int = Field(4, ge=1, le=64, description="Most photos a worker takes at a time.")
+    request_timeout_s: float = Field(30.0, gt=0, description="Longest a client waits on the line for its answer.")
+    max_image_bytes: int = Field(15 * 2**20, gt=0, description="Largest photo in bytes.")
+    max_image_pixels: int = Field(50_000_000, gt=0, description="Largest photo in pixels (width x height).")
+    collection: str = Field("default", description="Collection used where a request names none.")
+    threshold: float = Field(70.0, ge=0, le=100, description="Similarity from which a face is named.")
+    retention_days: float = Field(
+        7.0, ge=0, description="Days that photos and answers are kept; 0 keeps nothing after the answer."
+    )
+
+    # The program
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
+    log_json: bool = Field(default=False, description="Log JSON lines instead of text for people.")
+    url: str = Field("http://127.0.0.1:8000", description="Where the command-line client finds the service.")
+
+    @field_validator("data", "cache")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the TOML file behind arguments and environment."""
+        del dotenv_settings, file_secret_settings
+        file = Path(os.environ.get(f"{_PREFIX}CONFIG", _FILE))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @property
+    def effective_store_url(self) -> str:
+        """The store's URL, the default filled in."""
+        return self.store_url or (self.data / "store").as_uri()
+
+    def environment(self) -> dict[str, str]:
+        """Return the whole process environment for a child that shall have these very settings."""
+        return {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)} | {
+            _PREFIX + name.upper(): _text(value) for name, value in self if value is not None
+        }
+
+
+def _text(value: Any) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def load(config: Path | None = None, **given: Any) -> Settings:
+    """Read the settings; arguments that are None count as not given.
+
+    Args:
+        config: TOML file to read instead of `facefleet.toml`.
+        **given: settings by name, from the command line.
+
+    Raises:
+        pydantic.ValidationError: a value is not allowed; it names the setting.
+        FileNotFoundError: `config` was named and does not exist.
+    """
+    if config is not None:
+        if not config.is_file():
+            raise FileNotFoundError(config)
+        os.environ[f"{_PREFIX}CONFIG"] = str(config)
+    return Settings(**{name: value for name, value in given.items() if value is not None})

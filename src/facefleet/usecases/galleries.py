@@ -1,0 +1,55 @@
+"""Collections with everything that hangs on them: a face that goes takes its stored crop along."""
+
+from collections.abc import Sequence
+
+from facefleet.core.faces import EnrolledFace
+from facefleet.errors import AlreadyExists, NotFound
+from facefleet.ports import Gallery, ObjectStore
+
+
+async def ensure_collection(gallery: Gallery, collection_id: str, *, model_id: str) -> None:
+    """Create the collection unless it exists."""
+    try:
+        await gallery.collection(collection_id)
+    except NotFound:
+        try:
+            await gallery.create_collection(collection_id, model_id=model_id, tags={})
+        except AlreadyExists:
+            return  # another web node was faster
+
+
+async def delete_collection(gallery: Gallery, store: ObjectStore, collection_id: str) -> None:
+    """Delete a collection, its faces, persons and crops."""
+    await store.delete(await gallery.delete_collection(collection_id))
+
+
+async def delete_faces(
+    gallery: Gallery, store: ObjectStore, collection_id: str, face_ids: Sequence[str]
+) -> Sequence[EnrolledFace]:
+    """Delete faces and their crops; return those that were there."""
+    gone = await gallery.delete_faces(collection_id, face_ids)
+    await _delete_crops(store, gone)
+    return gone
+
+
+async def delete_person(gallery: Gallery, store: ObjectStore, collection_id: str, person: str) -> int:
+    """Delete a person with all faces and crops; return how many faces that were."""
+    gone = await gallery.delete_person(collection_id, person, faces=True)
+    await _delete_crops(store, gone)
+    return len(gone)
+
+
+async def crop(gallery: Gallery, store: ObjectStore, collection_id: str, face_id: str) -> bytes:
+    """Return the aligned crop of an enrolled face, PNG.
+
+    Raises:
+        NotFound: no such face, or it was enrolled without a crop.
+    """
+    face = await gallery.face(collection_id, face_id)
+    if face.crop_key is None:
+        raise NotFound(f"Face {face_id} was enrolled without a crop.")
+    return await store.get(face.crop_key)
+
+
+async def _delete_crops(store: ObjectStore, faces: Sequence[EnrolledFace]) -> None:
+    await store.delete([face.crop_key for face in faces if face.crop_key is not None])

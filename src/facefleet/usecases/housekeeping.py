@@ -1,0 +1,39 @@
+"""What must go after its time: photos, answers, ended jobs."""
+
+from collections.abc import AsyncIterator
+
+from facefleet.ports import ObjectStore, Queue
+
+DAY_S = 86_400.0
+# With retention 0 an answer that nobody fetched (a job answered 202) is kept this long, or it could never be read.
+UNFETCHED_S = 3_600.0
+_CHUNK = 500
+
+
+async def expire(queue: Queue, store: ObjectStore, *, retention_days: float) -> int:
+    """Delete ended jobs, photos and answers past retention; return how many objects went."""
+    age_s = retention_days * DAY_S or UNFETCHED_S
+    await queue.forget(answered_before_s=age_s)
+    # A photo whose job still waits must not go: by then it is a day old at the least, or its job is in trouble anyway.
+    photos = await clear(store, "inputs/", older_than_s=max(age_s, DAY_S))
+    return photos + await clear(store, "outputs/", older_than_s=age_s)
+
+
+async def clear(store: ObjectStore, prefix: str, *, older_than_s: float = 0.0) -> int:
+    """Delete every object under a prefix that is older than this; return how many."""
+    deleted = 0
+    async for chunk in _chunks(store.keys(prefix, older_than_s=older_than_s)):
+        await store.delete(chunk)
+        deleted += len(chunk)
+    return deleted
+
+
+async def _chunks(keys: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+    chunk: list[str] = []
+    async for key in keys:
+        chunk.append(key)
+        if len(chunk) == _CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

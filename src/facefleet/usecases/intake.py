@@ -1,0 +1,119 @@
+"""The web tier's half of a recognition: keep the photo, queue the request, hand over the answer.
+
+Bytes go to the store once and the queue carries the key (claim check). Headers are checked here, before anything is
+stored, so that what is plainly no photo never reaches a worker.
+"""
+
+from collections.abc import Callable, Sequence
+
+from facefleet.core.jobs import Answer, Job, Lane, Task, input_keys
+from facefleet.errors import BrokenInvariant, ImageTooLarge, InvalidImage, from_dict
+from facefleet.ports import ObjectStore, Queue
+from facefleet.usecases.admission import Admission
+from facefleet.vision.decode import sniff
+
+MakeTask = Callable[[Sequence[str]], Task]
+
+
+class Intake:
+    """Takes photos in.
+
+    Args:
+        keep: whether photos and answers are kept after the answer (retention is not 0).
+        new_id: makes a fresh UUID.
+        now_s: Unix time.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        store: ObjectStore,
+        admission: Admission,
+        max_image_bytes: int,
+        max_image_pixels: int,
+        keep: bool,
+        new_id: Callable[[], str],
+        now_s: Callable[[], float],
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._admission = admission
+        self._max_image_bytes = max_image_bytes
+        self._max_image_pixels = max_image_pixels
+        self._keep = keep
+        self._new_id = new_id
+        self._now_s = now_s
+
+    async def ask(
+        self, photos: Sequence[bytes], make_task: MakeTask, *, wait_s: float, lane: Lane = Lane.INTERACTIVE
+    ) -> bytes:
+        """Recognise while the client waits.
+
+        Args:
+            photos: encoded images.
+            make_task: receives the photos' store keys, in order.
+            wait_s: longest wait; then the job is withdrawn.
+
+        Returns:
+            The answer, UTF-8 JSON (one of the documents in `core/answers.py`).
+
+        Raises:
+            InvalidImage: a photo is no photo, or too large.
+            Overloaded: the queue is too long.
+            FacefleetError: whatever the worker answered.
+        """
+        self._admission.admit()
+        job = await self._take_in(photos, make_task, lane=lane, deadline_s=wait_s, durable=False)
+        try:
+            return _body(await self._queue.ask(job, wait_s=wait_s))
+        finally:
+            if not self._keep:
+                await self._store.delete(input_keys(job.task))
+                await self._queue.erase([job.job_id])
+
+    async def submit(
+        self, photos: Sequence[bytes], make_task: MakeTask, *, lane: Lane, deadline_s: float | None = None
+    ) -> Job:
+        """Queue durably and return at once: photo and job survive a power cut once this returns."""
+        job = await self._take_in(photos, make_task, lane=lane, deadline_s=deadline_s, durable=True)
+        await self._queue.put(job)
+        return job
+
+    def check(self, photo: bytes) -> None:
+        """Look at a photo's size and header.
+
+        Raises:
+            InvalidImage: it is no photo, or too large.
+        """
+        if not photo:
+            raise InvalidImage("The photo is empty (0 bytes); send the bytes of an image file.")
+        if len(photo) > self._max_image_bytes:
+            raise ImageTooLarge(
+                f"The photo has {len(photo) / 2**20:.1f} MiB; at most {self._max_image_bytes / 2**20:.0f} MiB are read."
+            )
+        info = sniff(photo)
+        if info.width * info.height > self._max_image_pixels:
+            raise ImageTooLarge(
+                f"The photo has {info.width} x {info.height} pixels; at most "
+                f"{self._max_image_pixels / 1e6:.0f} megapixels are read."
+            )
+
+    async def _take_in(
+        self, photos: Sequence[bytes], make_task: MakeTask, *, lane: Lane, deadline_s: float | None, durable: bool
+    ) -> Job:
+        for photo in photos:
+            self.check(photo)
+        job_id = self._new_id()
+        keys = [f"inputs/{job_id}"] if len(photos) == 1 else [f"inputs/{job_id}-{n}" for n in range(len(photos))]
+        for key, photo in zip(keys, photos, strict=True):
+            await self._store.put(key, photo, durable=durable)
+        return Job(job_id=job_id, task=make_task(keys), created_s=self._now_s(), lane=lane, deadline_s=deadline_s)
+
+
+def _body(answer: Answer) -> bytes:
+    if answer.error is not None:
+        raise from_dict(answer.error)
+    if not answer.body:
+        raise BrokenInvariant("The worker answered with nothing.")
+    return answer.body

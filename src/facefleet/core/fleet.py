@@ -111,7 +111,10 @@ class Decision:
 class Policy(Protocol[M]):
     """A scaling rule. It keeps nothing between calls but what it returns as memory."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called on the command line and in the history."""
+        ...
 
     def begin(self) -> M:
         """Return the memory of a controller that has seen nothing yet."""

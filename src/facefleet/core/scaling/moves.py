@@ -1,0 +1,51 @@
+"""From a wanted number of workers to a decision: how many to start, and whom to drain."""
+
+from facefleet.core.fleet import Bounds, Decision, Observation, Worker, WorkerState
+
+
+def committed(seen: Observation) -> int:
+    """Return the workers that serve or soon will: running and pending ones."""
+    return seen.count(WorkerState.RUNNING) + seen.count(WorkerState.PENDING)
+
+
+def is_idle(worker: Worker) -> bool:
+    """Return whether a worker runs and has nothing to do."""
+    return worker.state is WorkerState.RUNNING and not worker.jobs
+
+
+def idle_since(worker: Worker) -> float:
+    """Return when an idle worker became idle; its start if it has not said."""
+    return worker.since_s if worker.idle_since_s is None else worker.idle_since_s
+
+
+def idle_workers(seen: Observation) -> list[Worker]:
+    """Return the idle workers, longest idle first."""
+    return sorted(filter(is_idle, seen.workers), key=lambda worker: (idle_since(worker), worker.worker_id))
+
+
+def clamp(want: int, bounds: Bounds) -> int:
+    """Return the wanted number of workers, moved inside the bounds."""
+    return max(bounds.minimum, min(want, bounds.maximum))
+
+
+def move_to(want: int, seen: Observation, bounds: Bounds, why: str) -> Decision:
+    """Decide what brings running and pending workers to `want`.
+
+    Too many workers drain only as far as idle ones go, so nobody waits for a drain and no work is at stake. Pending
+    workers are left alone until they run.
+
+    Args:
+        want: the number of workers aimed at; moved inside the bounds.
+        seen: the fleet now.
+        bounds: the fewest and the most workers.
+        why: the clause that opens the reason.
+    """
+    goal = clamp(want, bounds)
+    have = committed(seen)
+    if goal > have:
+        return Decision(start=goal - have, drain=(), reason=f"{why}: start {goal - have}.")
+    leaving = idle_workers(seen)[: have - goal]
+    if leaving:
+        names = tuple(worker.worker_id for worker in leaving)
+        return Decision(start=0, drain=names, reason=f"{why}: drain {len(names)} idle.")
+    return Decision(start=0, drain=(), reason=f"{why}: hold.")

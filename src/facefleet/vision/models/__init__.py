@@ -1,0 +1,1 @@
+"""Model weights: found in installed packages, checked, converted to ONNX once, cached on disk."""

@@ -1,6 +1,6 @@
 """The one page of interfaces between the rooms and the technologies behind them.
 
-Each port has a reference implementation in `adapters/memory.py`; the contract suites in `tests/contract` say what every
+Each port has a reference implementation in `adapters/memory/`; the contract suites in `tests/contract` say what every
 other adapter must do as well. Adapters raise nothing but the errors of `facefleet.errors`.
 """
 
@@ -27,20 +27,22 @@ class Queue(Protocol):
     async def ask(self, job: Job, *, wait_s: float) -> Answer:
         """Enqueue for a client that waits on the line, and return the answer.
 
-        The commit may be relaxed. If the wait is cancelled or too long, the job is cancelled.
+        The commit may be relaxed. If the wait is cancelled or too long, the job is cancelled. A job without a deadline
+        gets `wait_s` as its deadline, so that it dies with a web node that dies.
 
         Raises:
-            DeadlineExceeded: no answer within `wait_s`.
+            DeadlineExceeded: no answer within `wait_s`, or before the job's deadline.
             Cancelled: the job was cancelled or purged meanwhile.
+            BrokenInvariant: the job went to the dead letters meanwhile.
         """
         ...
 
     async def lease(self, worker_id: str, *, limit: int, wait_s: float) -> Sequence[Lease]:
         """Take up to `limit` jobs, waiting at most `wait_s` for the first; empty if none came.
 
-        Interactive jobs come first, bulk ones age. Expired jobs are never returned. A job that was leased before (its
-        worker died) comes alone, so that a photo which kills workers takes no neighbour with it; one that was leased
-        `max_receives` times goes to the dead letters.
+        Interactive jobs come first, bulk ones age (`BULK_HANDICAP_S`). Expired jobs are never returned. A job that was
+        leased before (its worker died) comes first, having waited a whole lease, and alone, so that a photo which
+        kills workers takes no neighbour with it; one that was leased `max_receives` times goes to the dead letters.
         """
         ...
 
@@ -49,7 +51,7 @@ class Queue(Protocol):
         ...
 
     async def finish(self, lease: Lease, answer: Answer, *, busy_ms: float) -> None:
-        """Record the answer, wake whoever waits for it and remove the job.
+        """Record the answer, wake whoever waits for it and remove the job; doing so twice is harmless.
 
         Raises:
             LeaseLost: the lease ran out and another worker has the job, or the client withdrew it.
@@ -61,7 +63,7 @@ class Queue(Protocol):
         ...
 
     async def cancel(self, job_id: str) -> bool:
-        """Withdraw a job that has no answer yet; return whether there was one."""
+        """Withdraw a job that has no answer yet, a dead letter too; return whether there was one."""
         ...
 
     async def status(self, job_id: str, *, wait_s: float = 0.0) -> JobStatus:
@@ -77,7 +79,7 @@ class Queue(Protocol):
         ...
 
     async def purge(self) -> int:
-        """Drop every job without an answer, dead letters too; return how many."""
+        """Cancel every job without an answer, dead letters too; return how many."""
         ...
 
     async def dead_letters(self, *, limit: int, after: str | None = None) -> Page[DeadLetter]:
@@ -85,7 +87,7 @@ class Queue(Protocol):
         ...
 
     async def redrive(self, job_ids: Sequence[str] | None = None) -> int:
-        """Queue given-up jobs anew (all if None), receives back to zero; return how many."""
+        """Queue given-up jobs anew (all if None), receives back to zero, deadlines lifted; return how many."""
         ...
 
     async def erase(self, job_ids: Sequence[str]) -> None:
@@ -93,7 +95,10 @@ class Queue(Protocol):
         ...
 
     async def forget(self, *, answered_before_s: float) -> Sequence[str]:
-        """Delete jobs that ended more than this many seconds ago; return their ids."""
+        """Delete jobs that ended in any way more than this many seconds ago; return their ids.
+
+        Where there are very many it may take several calls: call again until it returns none.
+        """
         ...
 
 

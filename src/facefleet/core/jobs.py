@@ -10,6 +10,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
+from facefleet.errors import BrokenInvariant, Cancelled, DeadlineExceeded, FacefleetError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detect:
@@ -80,6 +82,10 @@ class Lane(StrEnum):
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
+
+
+# A bulk job stands in line as if it had come this much later, so an interactive one passes it only for that long.
+BULK_HANDICAP_S = 30.0
 
 
 class JobState(StrEnum):
@@ -178,3 +184,17 @@ class DeadLetter:
     receives: int
     reason: str
     died_s: float
+
+
+def given_up(receives: int, worker_id: str) -> str:
+    """Return the reason of a dead letter."""
+    return f"Leased {receives} times without an answer; last by worker {worker_id}."
+
+
+def no_answer(state: JobState, reason: str = "") -> FacefleetError:
+    """Return what to raise for a client that waited for a job which ended without an answer."""
+    if state is JobState.EXPIRED:
+        return DeadlineExceeded("No answer came before the deadline.")
+    if state is JobState.DEAD:
+        return BrokenInvariant(f"The job was given up. {reason}".rstrip())
+    return Cancelled("The job was cancelled before it was answered.")

@@ -1,0 +1,5 @@
+"""The ports in memory: the reference semantics of the contract tests, lost when the process ends."""
+
+from facefleet.adapters.memory.queue import MemoryQueue
+
+__all__ = ["MemoryQueue"]

@@ -10,7 +10,7 @@ from facefleet.core.jobs import Answer, Job, Lane, Task, input_keys
 from facefleet.errors import BrokenInvariant, ImageTooLarge, InvalidImage, from_dict
 from facefleet.ports import ObjectStore, Queue
 from facefleet.usecases.admission import Admission
-from facefleet.vision.decode import sniff
+from facefleet.vision.formats import sniff
 
 MakeTask = Callable[[Sequence[str]], Task]
 
@@ -45,32 +45,39 @@ class Intake:
         self._new_id = new_id
         self._now_s = now_s
 
-    async def ask(
+    async def accept(
         self, photos: Sequence[bytes], make_task: MakeTask, *, wait_s: float, lane: Lane = Lane.INTERACTIVE
-    ) -> bytes:
-        """Recognise while the client waits.
+    ) -> Job:
+        """Keep the photos of a client that will wait; `answer` queues the job, and the photos may be let go of.
 
         Args:
             photos: encoded images.
             make_task: receives the photos' store keys, in order.
-            wait_s: longest wait; then the job is withdrawn.
+            wait_s: how long the client will wait.
+
+        Raises:
+            InvalidImage: a photo is no photo, or too large.
+            Overloaded: the queue is too long.
+        """
+        self._admission.admit()
+        return await self._take_in(photos, make_task, lane=lane, deadline_s=wait_s, durable=False)
+
+    async def answer(self, job: Job) -> bytes:
+        """Queue an accepted job, wait for as long as its client does, and withdraw it after that or when cancelled.
 
         Returns:
             The answer, UTF-8 JSON (one of the documents in `core/answers.py`).
 
         Raises:
-            InvalidImage: a photo is no photo, or too large.
-            Overloaded: the queue is too long.
+            DeadlineExceeded: no answer came in time.
             FacefleetError: whatever the worker answered.
         """
-        self._admission.admit()
-        job = await self._take_in(photos, make_task, lane=lane, deadline_s=wait_s, durable=False)
+        assert job.deadline_s is not None
         try:
-            return _body(await self._queue.ask(job, wait_s=wait_s))
+            return _body(await self._queue.ask(job, wait_s=job.deadline_s))
         finally:
             if not self._keep:
-                await self._store.delete(input_keys(job.task))
-                await self._queue.erase([job.job_id])
+                await self._erase(job.job_id, input_keys(job.task))
 
     async def submit(
         self, photos: Sequence[bytes], make_task: MakeTask, *, lane: Lane, deadline_s: float | None = None
@@ -79,6 +86,11 @@ class Intake:
         job = await self._take_in(photos, make_task, lane=lane, deadline_s=deadline_s, durable=True)
         await self._queue.put(job)
         return job
+
+    async def fetched(self, job_id: str) -> None:
+        """Erase a submitted job whose answer its client has read, with its photos, if nothing is to be kept."""
+        if not self._keep:
+            await self._erase(job_id, (_key(job_id), _key(job_id, 0), _key(job_id, 1)))
 
     def check(self, photo: bytes) -> None:
         """Look at a photo's size and header.
@@ -92,12 +104,7 @@ class Intake:
             raise ImageTooLarge(
                 f"The photo has {len(photo) / 2**20:.1f} MiB; at most {self._max_image_bytes / 2**20:.0f} MiB are read."
             )
-        info = sniff(photo)
-        if info.width * info.height > self._max_image_pixels:
-            raise ImageTooLarge(
-                f"The photo has {info.width} x {info.height} pixels; at most "
-                f"{self._max_image_pixels / 1e6:.0f} megapixels are read."
-            )
+        sniff(photo, max_pixels=self._max_image_pixels)
 
     async def _take_in(
         self, photos: Sequence[bytes], make_task: MakeTask, *, lane: Lane, deadline_s: float | None, durable: bool
@@ -105,10 +112,18 @@ class Intake:
         for photo in photos:
             self.check(photo)
         job_id = self._new_id()
-        keys = [f"inputs/{job_id}"] if len(photos) == 1 else [f"inputs/{job_id}-{n}" for n in range(len(photos))]
+        keys = [_key(job_id)] if len(photos) == 1 else [_key(job_id, n) for n in range(len(photos))]
         for key, photo in zip(keys, photos, strict=True):
             await self._store.put(key, photo, durable=durable)
         return Job(job_id=job_id, task=make_task(keys), created_s=self._now_s(), lane=lane, deadline_s=deadline_s)
+
+    async def _erase(self, job_id: str, keys: Sequence[str]) -> None:
+        await self._store.delete(keys)
+        await self._queue.erase([job_id])
+
+
+def _key(job_id: str, number: int | None = None) -> str:
+    return f"inputs/{job_id}" if number is None else f"inputs/{job_id}-{number}"
 
 
 def _body(answer: Answer) -> bytes:

@@ -1,0 +1,86 @@
+"""`ObjectStore` through obstore: one adapter for a folder, S3, Google Cloud Storage and Azure."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, from_url
+
+from facefleet.errors import NotFound, Unavailable
+
+# Deletions in flight at a time; a folder or a bucket gains nothing from more.
+_DELETING = 32
+
+
+class Objects:
+    """Objects below one URL.
+
+    Args:
+        url: `file:///folder` (made if it does not exist), `s3://bucket/prefix`, `gs://…`, `az://…`.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        if self._folder is not None:
+            # Photos are biometric data: for the owner's eyes alone.
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._store = LocalStore(self._folder) if self._folder is not None else from_url(url)
+
+    async def put(self, key: str, data: bytes, *, durable: bool = False) -> None:
+        """Write whole or not at all (a folder: temporary file, then rename)."""
+        try:
+            await obstore.put_async(self._store, key, data)
+            if durable and self._folder is not None:
+                await asyncio.to_thread(_sync, self._folder / key)
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"The store did not take {key}: {error}") from error
+
+    async def get(self, key: str) -> bytes:
+        """Read; NotFound if there is none."""
+        try:
+            found = await obstore.get_async(self._store, key)
+            return bytes(await found.bytes_async())
+        except (NotFoundError, FileNotFoundError) as error:
+            raise NotFound(f"The store has no {key}; it may be past retention.") from error
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"The store did not give {key}: {error}") from error
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete those that exist."""
+        for start in range(0, len(keys), _DELETING):
+            await asyncio.gather(*(self._delete(key) for key in keys[start : start + _DELETING]))
+
+    async def _delete(self, key: str) -> None:
+        try:
+            await obstore.delete_async(self._store, key)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"The store did not delete {key}: {error}") from error
+
+    async def keys(self, prefix: str, *, older_than_s: float = 0.0) -> AsyncIterator[str]:
+        """List keys under a prefix last written more than `older_than_s` ago."""
+        before = datetime.now(UTC) - timedelta(seconds=older_than_s)
+        try:
+            async for chunk in obstore.list(self._store, prefix):
+                for meta in chunk:
+                    if older_than_s <= 0 or meta["last_modified"] < before:
+                        yield meta["path"]
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"The store did not list {prefix}: {error}") from error
+
+
+def _sync(path: Path) -> None:
+    """Flush a file and its folder entry to disk; the rename is lost in a power cut without the latter."""
+    for target in (path, path.parent):
+        descriptor = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

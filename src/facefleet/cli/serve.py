@@ -1,0 +1,164 @@
+"""`facefleet up | web | worker | controller`: the commands that run the service."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from facefleet import telemetry
+from facefleet.config import Settings, load
+from facefleet.errors import FacefleetError
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the embedded database and the photos.")]
+Database = Annotated[str | None, typer.Option(help="PostgreSQL with pgvector to use instead of the embedded one.")]
+Store = Annotated[str | None, typer.Option(help="Where photos are kept: file:///folder, s3://bucket, …")]
+MinWorkers = Annotated[int | None, typer.Option(help="Workers kept running with no work.  [default: 1]")]
+MaxWorkers = Annotated[int | None, typer.Option(help="Most workers.  [default: the number of cores]")]
+Policy = Annotated[str | None, typer.Option(help="Scaling rule.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file with settings.  [default: facefleet.toml if it exists]")]
+
+# sysexits.h: what is wrong is the configuration, or something this service needs is not there.
+_EX_UNAVAILABLE, _EX_CONFIG = 69, 78
+
+
+def up(
+    *,
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    database_url: Database = None,
+    store_url: Store = None,
+    min_workers: MinWorkers = None,
+    max_workers: MaxWorkers = None,
+    policy: Policy = None,
+    config: Config = None,
+) -> None:
+    """Run everything: web, database, controller and workers. Ctrl-C drains and stops all of it.
+
+    facefleet up
+
+    facefleet up --port 9000 --data /srv/faces --max-workers 8
+    """
+    from facefleet.cli import rooms  # noqa: PLC0415 the client commands must not pay for the server's imports
+
+    began_s = perf_counter()
+    settings = _settings(
+        config,
+        host=host,
+        port=port,
+        data=data,
+        database_url=database_url,
+        store_url=store_url,
+        min_workers=min_workers,
+        max_workers=max_workers,
+        policy=policy,
+    )
+    _run(rooms.up(settings, lambda address: _welcome(address, perf_counter() - began_s)))
+
+
+def web(
+    *,
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    database_url: Database = None,
+    store_url: Store = None,
+    config: Config = None,
+) -> None:
+    """Run the web tier alone; workers and a controller join it through the database."""
+    from facefleet.cli import rooms  # noqa: PLC0415 as above
+
+    settings = _settings(config, host=host, port=port, data=data, database_url=database_url, store_url=store_url)
+    _run(rooms.web(settings, lambda address: Console(stderr=True).print(f"web tier at {address}")))
+
+
+def worker(
+    *,
+    worker_id: Annotated[str | None, typer.Option("--id", help="Name in the fleet.  [default: host-pid]")] = None,
+    data: Data = None,
+    database_url: Database = None,
+    store_url: Store = None,
+    config: Config = None,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run one worker. SIGTERM lets it finish what it has."""
+    from facefleet.cli import rooms  # noqa: PLC0415 as above
+
+    settings = _settings(config, data=data, database_url=database_url, store_url=store_url)
+    _run(rooms.worker(settings, worker_id or f"{os.uname().nodename}-{os.getpid()}", parent))
+
+
+def controller(
+    *,
+    data: Data = None,
+    database_url: Database = None,
+    store_url: Store = None,
+    min_workers: MinWorkers = None,
+    max_workers: MaxWorkers = None,
+    policy: Policy = None,
+    config: Config = None,
+) -> None:
+    """Run the controller with a fleet of worker processes on this machine."""
+    from facefleet.cli import rooms  # noqa: PLC0415 as above
+
+    settings = _settings(
+        config,
+        data=data,
+        database_url=database_url,
+        store_url=store_url,
+        min_workers=min_workers,
+        max_workers=max_workers,
+        policy=policy,
+    )
+    _run(rooms.controller(settings))
+
+
+def _settings(config: Path | None, **given: Any) -> Settings:
+    try:
+        settings = load(config, **given)
+    except FileNotFoundError as error:
+        _fail(f"There is no settings file {error}.", _EX_CONFIG)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        _fail(f"The settings are not right: {wrong}.", _EX_CONFIG)
+    telemetry.configure(level=settings.log_level, json=settings.log_json)
+    return settings
+
+
+def _run(room: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(room)
+    except* FacefleetError as group:
+        _fail(_first(group).detail, _EX_UNAVAILABLE)
+
+
+def _first(group: BaseExceptionGroup[FacefleetError]) -> FacefleetError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, FacefleetError)
+    return error
+
+
+def _fail(sentence: str, status: int) -> Any:
+    Console(stderr=True).print(f"[bold red]facefleet:[/] {sentence}", highlight=False)
+    raise typer.Exit(status)
+
+
+def _welcome(address: str, took_s: float) -> None:
+    out = Console(highlight=False)
+    out.print(f"[bold green]facefleet is ready[/] at [bold]{address}[/] after {took_s:.1f} s. Ctrl-C stops it.\n")
+    out.print("Try next, in another terminal:")
+    out.print(f"  [cyan]open {address}[/]                          the page: drop a photo on it")
+    out.print("  [cyan].venv/bin/facefleet enrol default PEOPLE/[/]            a folder with a folder per person")
+    out.print("  [cyan].venv/bin/facefleet identify PHOTO.jpg[/]               who is in it")
+    out.print(f"  [cyan]curl -F myfile=@PHOTO.jpg {address}/[/]    the same, as plain text")
+    out.print(f"  [cyan]{address}/docs[/]                          the HTTP interface")

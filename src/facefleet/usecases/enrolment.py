@@ -1,0 +1,112 @@
+"""Adding the faces of a photo to a collection.
+
+Effects are exactly-once though delivery is at-least-once: a face's id is derived from its job's id, so a job that is
+delivered again writes the same rows and the same crops.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+
+from facefleet.core import answers
+from facefleet.core.faces import Box, EnrolledFace, Face, Recognition
+from facefleet.core.jobs import Enrol
+from facefleet.errors import BrokenInvariant, FaceTooSmall, NoFace, SeveralFaces
+from facefleet.ports import Gallery, ObjectStore
+from facefleet.vision.encode import png
+
+# A chip is 150 px of which the face is about two thirds; a face with fewer pixels than a quarter of that was found
+# but its template says little (measured in docs/accuracy.md by shrinking photos).
+MIN_FACE_PX = 24
+
+
+class Enrolment:
+    """Enrols; `now_s` is Unix time."""
+
+    def __init__(self, *, gallery: Gallery, store: ObjectStore, model_id: str, now_s: Callable[[], float]) -> None:
+        self._gallery = gallery
+        self._store = store
+        self._model_id = model_id
+        self._now_s = now_s
+
+    async def enrol(
+        self, job_id: str, task: Enrol, photo: Recognition, took: Callable[[], answers.TookJson]
+    ) -> answers.EnrolAnswer:
+        """Add faces, their crops first: a crop without a face is rubbish, a face without its crop would be a loss.
+
+        Raises:
+            NoFace, SeveralFaces, FaceTooSmall: the photo does not show the one usable face that was asked for.
+        """
+        chosen = _choose(task, photo)
+        faces = [self._enrolled(job_id, task, photo, face, n) for n, face in enumerate(chosen)]
+        for face, enrolled in zip(chosen, faces, strict=True):
+            if face.chip is not None and enrolled.crop_key is not None:
+                await self._store.put(enrolled.crop_key, png(face.chip), durable=True)
+        kept = await self._gallery.enrol(faces)
+        await self._store.delete(
+            [
+                mine.crop_key
+                for mine, now in zip(faces, kept, strict=True)
+                if mine.crop_key and mine.crop_key != now.crop_key
+            ]
+        )
+        return answers.EnrolAnswer(
+            job_id=job_id,
+            model_id=self._model_id,
+            collection=task.collection,
+            image=answers.image_json(photo),
+            faces=tuple(_enrolled_json(*three) for three in zip(chosen, faces, kept, strict=True)),
+            took_ms=took(),
+        )
+
+    def _enrolled(self, job_id: str, task: Enrol, photo: Recognition, face: Face, n: int) -> EnrolledFace:
+        if face.template is None:
+            raise BrokenInvariant("A face was to be enrolled without a template.")
+        face_id = str(uuid.uuid5(uuid.UUID(job_id), str(n)))
+        return EnrolledFace(
+            face_id=face_id,
+            collection_id=task.collection,
+            image_id=job_id,
+            person=task.person,
+            external_image_id=task.external_image_id,
+            photo_sha256=task.photo_sha256,
+            box=Box(
+                left=face.box.left / photo.width,
+                top=face.box.top / photo.height,
+                width=face.box.width / photo.width,
+                height=face.box.height / photo.height,
+            ),
+            landmarks=tuple((x / photo.width, y / photo.height) for x, y in face.landmarks),
+            confidence=face.confidence,
+            quality=face.quality,
+            pose=face.pose,
+            crop_key=f"crops/{task.collection}/{face_id}.png",
+            created_s=self._now_s(),
+            template=face.template,
+        )
+
+
+def _choose(task: Enrol, photo: Recognition) -> Sequence[Face]:
+    if not photo.faces:
+        raise NoFace("No face was found in the photo; send one that shows a face.")
+    if task.one_face and len(photo.faces) > 1:
+        raise SeveralFaces(
+            f"{len(photo.faces)} faces were found in the photo; to enrol a person send one that shows only them."
+        )
+    large = [face for face in photo.faces if min(face.box.width, face.box.height) >= MIN_FACE_PX]
+    if not large:
+        box = photo.faces[0].box
+        raise FaceTooSmall(
+            f"The face is {box.width:.0f} x {box.height:.0f} pixels; at least {MIN_FACE_PX} x {MIN_FACE_PX} are needed."
+        )
+    return large[: task.max_faces]
+
+
+def _enrolled_json(face: Face, mine: EnrolledFace, kept: EnrolledFace) -> answers.EnrolledFaceJson:
+    return answers.EnrolledFaceJson(
+        **dict(answers.face_json(face)),
+        face_id=kept.face_id,
+        image_id=kept.image_id,
+        person=kept.person,
+        external_image_id=kept.external_image_id,
+        new=kept.face_id == mine.face_id,
+    )

@@ -1,0 +1,220 @@
+"""A worker's life: lease, read, recognise, answer, and between two photos nothing but work.
+
+One batch is in the engine (one thread), the next is being leased and read, the last is being answered. A worker with
+nothing to do takes one job, so that four photos and four idle workers make one each; once busy it looks, without
+waiting, for what idle workers have left, up to a batch.
+"""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import structlog
+
+from facefleet.core.fleet import WorkerReport
+from facefleet.core.jobs import Answer, Detect, Lease, input_keys
+from facefleet.core.retry import backoff_s
+from facefleet.errors import BrokenInvariant, FacefleetError, InvalidInput, LeaseLost, NotFound, Unavailable
+from facefleet.ports import ObjectStore, Queue, Roster
+from facefleet.usecases.recognise import Finding, Recogniser
+from facefleet.vision.engine import Engine, Photo
+
+log = structlog.get_logger()
+
+REPORT_S = 1.0
+# How long an idle worker listens before it looks up, and so how late it may notice that it shall drain.
+LISTEN_S = 1.0
+# A photo takes well under a second; a thread that has computed for this long never comes back, and Python cannot stop
+# it. The process ends, the lease runs out and another worker (then alone with that photo) has a try.
+STALL_S = 60.0
+STALLED_EXIT = 70  # EX_SOFTWARE of sysexits.h
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Work:
+    """A leased job with its photos, or the reason why there are none."""
+
+    lease: Lease
+    started_s: float
+    photos: tuple[Photo, ...] = ()
+    failure: InvalidInput | None = None
+
+
+class Worker:
+    """One worker; `run` until told to stop.
+
+    Args:
+        keep: whether photos and answers outlive the answer.
+        orphaned: tells whether whoever started this process is gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker_id: str,
+        queue: Queue,
+        store: ObjectStore,
+        roster: Roster,
+        engine: Engine,
+        recogniser: Recogniser,
+        batch_size: int,
+        keep: bool,
+        orphaned: Callable[[], bool],
+    ) -> None:
+        self.worker_id = worker_id
+        self._queue = queue
+        self._store = store
+        self._roster = roster
+        self._engine = engine
+        self._recogniser = recogniser
+        self._batch_size = batch_size
+        self._keep = keep
+        self._orphaned = orphaned
+        self._held: dict[str, Lease] = {}
+        self._finished = 0
+        self._inferring_since_s: float | None = None
+        self._concluding = asyncio.Semaphore(2)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set and everything taken is answered."""
+        async with asyncio.TaskGroup() as tasks:
+            reporting = tasks.create_task(self._report(stop), name="report")
+            extending = tasks.create_task(self._extend(), name="extend leases")
+            await self._work(stop, tasks)
+            async with self._concluding, self._concluding:
+                log.info("drained", worker=self.worker_id, finished=self._finished)
+            reporting.cancel()
+            extending.cancel()
+        try:
+            await self._roster.leave(self.worker_id)
+        except Unavailable:
+            log.warning("could not sign off", worker=self.worker_id)
+
+    async def _work(self, stop: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
+        batch: Sequence[_Work] = ()
+        while batch or not stop.is_set():
+            if not batch:
+                batch = await self._take(limit=1, wait_s=LISTEN_S)
+                continue
+            inference = tasks.create_task(asyncio.to_thread(self._infer, batch), name="infer")
+            following = [] if stop.is_set() else await self._take(limit=self._batch_size, wait_s=0)
+            findings = await inference
+            self._inferring_since_s = None
+            await self._concluding.acquire()
+            tasks.create_task(self._conclude(batch, findings), name="conclude")
+            batch = following
+
+    async def _take(self, *, limit: int, wait_s: float) -> list[_Work]:
+        try:
+            leases = await self._queue.lease(self.worker_id, limit=limit, wait_s=wait_s)
+        except Unavailable as error:
+            log.warning("queue away", worker=self.worker_id, error=error.detail)
+            await asyncio.sleep(backoff_s(3, random=0.5 + random.random() / 2))  # noqa: S311
+            return []
+        self._held |= {lease.token: lease for lease in leases}
+        return list(await asyncio.gather(*(self._read(lease) for lease in leases)))
+
+    async def _read(self, lease: Lease) -> _Work:
+        started_s = perf_counter()
+        try:
+            keys = input_keys(lease.job.task)
+            data = await asyncio.gather(*(self._store.get(key) for key in keys))
+        except NotFound as error:
+            return _Work(lease=lease, started_s=started_s, failure=error)
+        photos = tuple(
+            Photo(image_id=lease.job.job_id, data=one, embed=not isinstance(lease.job.task, Detect)) for one in data
+        )
+        return _Work(lease=lease, started_s=started_s, photos=photos)
+
+    def _infer(self, batch: Sequence[_Work]) -> list[list[Finding]]:
+        """Run the engine (in its thread): for each job, what was found in each of its photos."""
+        self._inferring_since_s = perf_counter()
+        found = iter(self._engine.recognise([photo for work in batch for photo in work.photos]))
+        return [[next(found) for _ in work.photos] if work.failure is None else [work.failure] for work in batch]
+
+    async def _conclude(self, batch: Sequence[_Work], findings: Sequence[Sequence[Finding]]) -> None:
+        try:
+            await asyncio.gather(*(self._answer(work, found) for work, found in zip(batch, findings, strict=True)))
+        finally:
+            self._concluding.release()
+
+    async def _answer(self, work: _Work, found: Sequence[Finding]) -> None:
+        """Answer one job; whatever fails here must not touch its neighbours in the batch."""
+        job_id = work.lease.job.job_id
+        attempt = 0
+        while work.lease.token in self._held:
+            try:
+                await self._answer_once(work, found)
+                break
+            except LeaseLost:
+                log.info("lease lost", worker=self.worker_id, job=job_id)
+                break
+            except Unavailable as error:
+                log.warning("cannot answer yet", worker=self.worker_id, job=job_id, error=error.detail)
+                await asyncio.sleep(backoff_s(attempt, random=random.random()))  # noqa: S311
+                attempt += 1
+        self._held.pop(work.lease.token, None)
+
+    async def _answer_once(self, work: _Work, found: Sequence[Finding]) -> None:
+        job_id = work.lease.job.job_id
+        try:
+            answer = await self._recogniser.answer(work.lease, found, started_s=work.started_s)
+        except Unavailable:
+            raise
+        except (FacefleetError, ValueError, ArithmeticError, LookupError, TypeError):
+            log.exception("a bug answered a job", worker=self.worker_id, job=job_id)
+            answer = Answer(job_id=job_id, error=BrokenInvariant(f"Job {job_id} met a bug; see the log.").to_dict())
+        if self._keep and answer.error is None:
+            await self._store.put(f"outputs/{job_id}.json", answer.body)
+        await self._queue.finish(work.lease, answer, busy_ms=(perf_counter() - work.started_s) * 1e3)
+        self._finished += 1
+        if not self._keep:
+            await self._store.delete(input_keys(work.lease.job.task))
+
+    async def _extend(self) -> None:
+        """Keep the leases of everything in hand; drop what the queue says is no longer ours."""
+        while True:
+            await asyncio.sleep(self._queue.lease_s / 3)
+            mine = list(self._held.values())
+            if not mine:
+                continue
+            try:
+                kept = {lease.token for lease in await self._queue.extend(mine)}
+            except Unavailable as error:
+                log.warning("leases not extended", worker=self.worker_id, error=error.detail)
+                continue
+            for lease in mine:
+                if lease.token not in kept:
+                    self._held.pop(lease.token, None)
+
+    async def _report(self, stop: asyncio.Event) -> None:
+        """Tell the roster once a second; stop when it, or the absence of a parent, says so."""
+        while True:
+            if self._orphaned():
+                log.warning("orphaned: draining", worker=self.worker_id)
+                stop.set()
+            self._exit_if_stalled()
+            report = WorkerReport(
+                worker_id=self.worker_id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                draining=stop.is_set(),
+                jobs=tuple(lease.job.job_id for lease in self._held.values()),
+                finished=self._finished,
+            )
+            try:
+                if await self._roster.report(report):
+                    stop.set()
+            except Unavailable as error:
+                log.warning("roster away", worker=self.worker_id, error=error.detail)
+            await asyncio.sleep(REPORT_S)
+
+    def _exit_if_stalled(self) -> None:
+        since_s = self._inferring_since_s
+        if since_s is not None and perf_counter() - since_s > STALL_S:
+            log.error("stalled: ending this process", worker=self.worker_id, jobs=list(self._held))
+            os._exit(STALLED_EXIT)

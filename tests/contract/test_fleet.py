@@ -1,0 +1,125 @@
+"""What every fleet must do; run over real processes that obey SIGTERM as a worker does."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import uuid
+
+import pytest
+
+from facefleet.adapters.process_fleet import ProcessFleet
+from facefleet.core.fleet import WorkerState
+
+# Marks a file when ready, finishes its "work" on SIGTERM, marks another when done.
+WORKER = """
+import pathlib, signal, sys, time
+home, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+def finish(*_):
+    (home / f"{name}.done").touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, finish)
+(home / f"{name}.ready").touch()
+while True:
+    time.sleep(60)
+"""
+
+
+class Home:
+    """Where the workers of a test leave their marks."""
+
+    def __init__(self, path):
+        self.path = path
+
+    async def wait_for(self, mark, names):
+        async with asyncio.timeout(20):
+            while not all((self.path / f"{name}.{mark}").exists() for name in names):
+                await asyncio.sleep(0.02)
+
+
+async def gone(fleet, names):
+    async with asyncio.timeout(20):
+        while {one.worker_id for one in await fleet.instances()} & set(names):
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+@pytest.fixture
+async def fleet(home):
+    fleet = ProcessFleet(
+        command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
+        environment=dict(os.environ),
+        new_id=lambda: uuid.uuid4().hex,
+        now_s=time.time,
+    )
+    yield fleet
+    await fleet.close()
+
+
+async def test_as_many_start_as_were_asked_for(fleet, home):
+    """Each has an id of its own and is seen at once."""
+    names = await fleet.start(3)
+    assert len(set(names)) == 3
+    assert {one.worker_id for one in await fleet.instances()} == set(names)
+    await home.wait_for("ready", names)
+    assert {one.state for one in await fleet.instances()} == {WorkerState.RUNNING}
+
+
+async def test_a_drained_worker_finishes_and_goes(fleet, home):
+    """Draining is a request, not a kill: the worker gets to its end; the others are left alone."""
+    one, other = await fleet.start(2)
+    await home.wait_for("ready", [one, other])
+    await fleet.drain([one])
+    await home.wait_for("done", [one])
+    await gone(fleet, [one])
+    assert [left.worker_id for left in await fleet.instances()] == [other]
+
+
+async def test_a_worker_being_drained_is_not_running(fleet, home):
+    """The controller must not count on it, nor drain it twice."""
+    (name,) = await fleet.start(1)
+    await home.wait_for("ready", [name])
+    await fleet.drain([name])
+    assert [one.state for one in await fleet.instances()] in ([WorkerState.DRAINING], [])
+
+
+async def test_draining_an_unknown_worker_harms_nobody(fleet, home):
+    """The decision may be about a worker that has gone in the meantime."""
+    (name,) = await fleet.start(1)
+    await home.wait_for("ready", [name])
+    await fleet.drain(["nobody"])
+    assert [one.worker_id for one in await fleet.instances()] == [name]
+
+
+async def test_a_killed_worker_is_no_longer_seen(fleet, home):
+    """SIGKILL, as by the kernel when memory runs out: the fleet notices by itself."""
+    (name,) = await fleet.start(1)
+    await home.wait_for("ready", [name])
+    os.kill(fleet._children[name].process.pid, signal.SIGKILL)
+    await gone(fleet, [name])
+
+
+async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(tmp_path):
+    """A broken installation must not turn into a fork bomb."""
+    fleet = ProcessFleet(
+        command=lambda _: [sys.executable, "-c", "raise SystemExit(3)"],
+        environment=dict(os.environ),
+        new_id=lambda: uuid.uuid4().hex,
+        now_s=time.time,
+    )
+    await gone(fleet, await fleet.start(1))
+    assert await fleet.start(1) == []
+
+
+async def test_closing_leaves_no_process(fleet, home):
+    """After `close` every worker has come to its end."""
+    names = await fleet.start(2)
+    await home.wait_for("ready", names)
+    await fleet.close()
+    assert await fleet.instances() == []
+    await home.wait_for("done", names)

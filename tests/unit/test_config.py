@@ -1,0 +1,57 @@
+"""Settings: where they come from, what is refused, and that the documentation names each."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from facefleet.config import Settings, load
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_each_setting_is_documented_in_its_own_words(name):
+    """docs/settings.md has a row for each setting with the description the program knows."""
+    rows = [line for line in DOCUMENTATION.read_text().splitlines() if line.startswith(f"| `{name}` |")]
+    assert len(rows) == 1
+    assert Settings.model_fields[name].description in rows[0]
+
+
+def test_the_documentation_names_no_setting_that_is_gone():
+    """A setting that was removed is removed from docs/settings.md too."""
+    rows = [line.split("`")[1] for line in DOCUMENTATION.read_text().splitlines() if line.startswith("| `")]
+    assert rows == list(Settings.model_fields)
+
+
+def test_an_argument_beats_the_environment_and_that_beats_the_file(tmp_path, monkeypatch):
+    """The order that docs/settings.md promises."""
+    file = tmp_path / "mine.toml"
+    file.write_text("port = 1\nmax_workers = 31\nlease_s = 7.0\n")
+    monkeypatch.setenv("FACEFLEET_PORT", "2")
+    monkeypatch.setenv("FACEFLEET_MAX_WORKERS", "32")
+    settings = load(file, port=3)
+    assert (settings.port, settings.max_workers, settings.lease_s) == (3, 32, 7.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"port": 70000}, {"lease_s": 0}, {"min_workers": 9, "max_workers": 2}, {"no_such_setting": 1}]
+)
+def test_a_wrong_setting_is_refused_by_name(wrong):
+    """The error names the setting, so that it can be found and mended."""
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        load(**wrong)
+
+
+def test_a_child_process_gets_the_very_same_settings(monkeypatch, tmp_path):
+    """What a worker process reads from its environment equals what its parent was given."""
+    monkeypatch.setenv("FACEFLEET_PORT", "2")
+    given = load(data=tmp_path, database_url="postgresql://u:secret@h/d", max_workers=3, retention_days=0)
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == given
+
+
+def test_the_database_password_is_not_in_the_repr():
+    """Settings may be logged; passwords may not."""
+    assert "secret" not in repr(load(database_url="postgresql://u:secret@h/d"))

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from facefleet.core.faces import Pixels
 
+Floats = NDArray[np.float32]  # (H, W, 3), 0-255
+
 CHIP_SIDE_PX: Final = 150
 _PADDING: Final = 0.25
 
@@ -53,7 +55,7 @@ def cut_chip(pixels: Pixels, points: NDArray[np.float64]) -> Pixels:
     origin = centre - step * (1 + 1j) * _LAST / 2
     chip_to_image = np.array([[step.real, -step.imag, origin.real], [step.imag, step.real, origin.imag]])
     size = (CHIP_SIDE_PX, CHIP_SIDE_PX)
-    chip: NDArray[np.float32] = cv2.warpAffine(image, chip_to_image, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    chip = cv2.warpAffine(image, chip_to_image, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return chip.astype(np.uint8)
 
 
@@ -65,7 +67,7 @@ def _fit(points: NDArray[np.complex128]) -> tuple[complex, complex]:
     return turn, complex(centre)
 
 
-def _shrink(pixels: Pixels, turn: complex, centre: complex, extent_px: float) -> tuple[Pixels, complex, float]:
+def _shrink(pixels: Pixels, turn: complex, centre: complex, extent_px: float) -> tuple[Floats, complex, float]:
     """Cut out the chip's surroundings and halve them while that leaves more pixels than the chip has."""
     depth, margin_px, halved_px = 0, 2, extent_px
     while halved_px / 2 + 1 > CHIP_SIDE_PX:
@@ -82,10 +84,10 @@ def _shrink(pixels: Pixels, turn: complex, centre: complex, extent_px: float) ->
     return image, centre, halved_px
 
 
-def _halve(image: Pixels) -> Pixels:
+def _halve(image: Floats) -> Floats:
     """Blur with [1 4 6 4 1] / 16 both ways and keep every second pixel, from the first whose blur is complete."""
     rows, columns = image.shape[:2]
-    halved = np.floor(cv2.pyrDown(image))
+    halved = np.floor(cv2.pyrDown(image)).astype(np.float32, copy=False)
     return halved[1 : (rows - 1) // 2, 1 : (columns - 1) // 2]
 
 

@@ -20,6 +20,7 @@ Points = NDArray[np.float64]  # (faces, 5, 2): x, y
 _DEPTH: Final = 4
 _NODES: Final = 15
 _LEAVES: Final = 16
+_POINTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,7 @@ class ShapePredictor:
         grey = colours.sum(-1, dtype=np.int32) // 3  # as dlib's get_pixel_intensity
         return np.where(inside, grey, 0).astype(np.float32)
 
-    def _step(
-        self, cascade: _Cascade, shapes: NDArray[np.float32], values: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def _step(self, cascade: _Cascade, shapes: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Walk every tree and add the leaves, one after the other as dlib does, so that rounding is the same."""
         goes_right = values[:, cascade.first] - values[:, cascade.second] <= cascade.thresholds
         faces = np.arange(len(values))[:, None]
@@ -119,8 +118,9 @@ class ShapePredictor:
         for _ in range(_DEPTH):
             node = 2 * node + 1 + goes_right[faces, self._tree_node + node]
         steps = cascade.leaves[self._tree_leaf + node - _NODES]  # (faces, T, 10)
-        flat = shapes.reshape(len(shapes), 1, -1)
-        return np.add.reduce(np.concatenate([flat, steps], axis=1), axis=1).reshape(shapes.shape)
+        flat = shapes.reshape(len(shapes), 1, 2 * _POINTS)
+        moved: NDArray[np.float32] = np.concatenate([flat, steps], axis=1).sum(axis=1)
+        return moved.reshape(shapes.shape)
 
 
 def _complex(points: NDArray[np.float32]) -> NDArray[np.complex64]:
@@ -128,16 +128,14 @@ def _complex(points: NDArray[np.float32]) -> NDArray[np.complex64]:
     return np.ascontiguousarray(points).view(np.complex64)[..., 0]
 
 
-def _similarity(
-    source: NDArray[np.complex64], targets: NDArray[np.complex64]
-) -> NDArray[np.complex128]:
+def _similarity(source: NDArray[np.complex64], targets: NDArray[np.complex64]) -> NDArray[np.complex128]:
     """Return the rotation and scale, as one complex number a face, that best maps `source` to each target.
 
     Least squares (Umeyama, 1991), without reflection.
     """
     source = source.astype(np.complex128) - source.mean(dtype=np.complex128)
     targets = targets - targets.mean(axis=-1, keepdims=True, dtype=np.complex128)
-    return (targets @ source.conj()) / np.vdot(source, source).real
+    return np.asarray(targets @ source.conj() / np.vdot(source, source).real, np.complex128)
 
 
 def _round(values: NDArray[np.float64]) -> NDArray[np.float64]:

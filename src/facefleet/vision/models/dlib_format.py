@@ -5,7 +5,6 @@ sub-network it reads from), does not describe its own wiring, and so is read alo
 Source: dlib/serialize.h, dlib/dnn/core.h, dlib/dnn/layers.h, dlib/image_processing/shape_predictor.h.
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final

@@ -103,7 +103,7 @@ def _convolve(graph: Graph, x: str, weights: Iterator[Floats]) -> str:
 
 
 def _prelu(graph: Graph, x: str, slope: Floats) -> str:
-    negative = graph.node("Min", x, graph.weight(np.float32(0)))
+    negative = graph.node("Min", x, graph.weight(np.zeros((), np.float32)))
     return graph.node("Add", graph.node("Relu", x), graph.node("Mul", negative, graph.weight(slope)))
 
 

@@ -9,7 +9,7 @@ import io
 
 import numpy as np
 
-from facefleet.vision.models.dlib_format import DlibReader
+from facefleet.vision.models.dlib_format import DlibReader, Floats
 
 
 def convert_shape_predictor(data: bytes) -> bytes:
@@ -23,7 +23,10 @@ def convert_shape_predictor(data: bytes) -> bytes:
     reader = DlibReader(data)
     reader.integer()
     initial = reader.matrix().reshape(-1, 2)
-    first, second, thresholds, leaves = [], [], [], []
+    first: list[int] = []
+    second: list[int] = []
+    thresholds: list[float] = []
+    leaves: list[Floats] = []
     cascades = reader.integer()
     trees = 0
     for _ in range(cascades):
@@ -33,7 +36,7 @@ def convert_shape_predictor(data: bytes) -> bytes:
                 first.append(reader.integer())
                 second.append(reader.integer())
                 thresholds.append(reader.real())
-            leaves.extend(reader.matrix().ravel() for _ in range(reader.integer()))
+            leaves.extend(reader.matrix() for _ in range(reader.integer()))
     anchors = [reader.integers(reader.integer()) for _ in range(reader.integer())]
     deltas = [[reader.reals(2) for _ in range(reader.integer())] for _ in range(reader.integer())]
     reader.finish()

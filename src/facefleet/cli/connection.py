@@ -1,0 +1,23 @@
+"""How commands come by a client, without `--help` having to wait for one."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from facefleet.cli.client import Client
+
+
+def connect(url: str | None) -> "Client":
+    """Return a client for this address, or for the one in the settings.
+
+    Raises:
+        Failure: the address or a setting is wrong.
+    """
+    from facefleet.cli import client  # noqa: PLC0415 (a fifth of a second: the settings and httpx)
+
+    return client.connect(url)
+
+
+def api(*parts: str) -> str:
+    """Return `/v1/…` with each part quoted, so that a name may hold any character."""
+    return "/v1/" + "/".join(quote(part, safe="") for part in parts)

@@ -1,0 +1,80 @@
+"""`--draw`: where the painted photos go, settled before anything is sent, and writing them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facefleet.cli import tables
+from facefleet.cli.exits import Failure
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The file that each photo is painted to; empty without `--draw`."""
+
+    outputs: Mapping[Path, Path] = field(default_factory=dict)
+
+    @classmethod
+    def plan(cls, out: Path | None, photos: Sequence[Path], *, sources: Sequence[Path] = ()) -> "Drawing":
+        """Choose the files.
+
+        Args:
+            out: a file for one photo, a folder (made if need be) for several.
+            sources: other photos that must not be overwritten.
+
+        Raises:
+            Failure: `out` is of a kind that is not written, or would overwrite a photo.
+        """
+        if out is None:
+            return cls()
+        if len(photos) > 1 or out.is_dir():
+            outputs = _in_folder(out, photos)
+        elif out.suffix.lower() in _SUFFIXES:
+            outputs = {photos[0]: out}
+        else:
+            raise Failure(f"--draw {out}: pictures are written as {', '.join(_SUFFIXES)}; give the file such a name.")
+        originals = {photo.resolve() for photo in (*photos, *sources)}
+        for painted in outputs.values():
+            if painted.resolve() in originals:
+                raise Failure(f"--draw {out} would overwrite the photo {painted}; name another file or folder.")
+        return cls(outputs)
+
+    def write(self, photo: Path, faces: Sequence[Mapping[str, Any]], label: Callable[[Any], tuple[str, bool]]) -> None:
+        """Paint the faces of one photo.
+
+        Args:
+            faces: as in the service's answer, largest first.
+            label: from a face, what to write beside its box, and whether to paint it as good news.
+
+        Raises:
+            Failure: the file cannot be written.
+        """
+        if photo not in self.outputs:
+            return
+        from facefleet.cli.painting import picture  # noqa: PLC0415 (half a second: OpenCV)
+
+        out = self.outputs[photo]
+        labels = [label(face) for face in faces]
+        data = picture(photo.read_bytes(), [face["box"] for face in faces], labels, out.suffix)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_bytes(data)
+        except OSError as error:
+            raise Failure(f"{out} cannot be written: {error.strerror}.") from error
+        tables.say(f"Wrote {out}.")
+
+
+def _in_folder(folder: Path, photos: Sequence[Path]) -> dict[Path, Path]:
+    if folder.exists() and not folder.is_dir():
+        raise Failure(f"--draw {folder} is a file, and there are several photos; name a folder.")
+    outputs: dict[Path, Path] = {}
+    for photo in photos:
+        name, count = f"{photo.stem}.jpg", 1
+        while folder / name in outputs.values():
+            count += 1
+            name = f"{photo.stem}-{count}.jpg"
+        outputs[photo] = folder / name
+    return outputs

@@ -1,0 +1,30 @@
+"""Options that several commands share, and reading the photos they name."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facefleet.errors import InvalidImage
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="Where the service is; default FACEFLEET_URL or http://127.0.0.1:8000."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+AtOnce = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=64, help="Photos on the way at once.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.")]
+
+
+def read_photo(file: Path) -> bytes:
+    """Return a photo's bytes.
+
+    Raises:
+        InvalidImage: the file is not there or cannot be read.
+    """
+    if file.is_dir():
+        raise InvalidImage("This is a folder; name the photos in it.")
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidImage(f"The file cannot be read: {error.strerror}.") from error

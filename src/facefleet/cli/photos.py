@@ -1,0 +1,238 @@
+"""`facefleet identify`, `verify` and `detect`: photos in, names, a verdict or boxes out."""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facefleet.cli import tables
+from facefleet.cli.connection import connect
+from facefleet.cli.drawing import Drawing
+from facefleet.cli.examples import examples
+from facefleet.cli.exits import ExitStatus
+from facefleet.cli.options import AsJson, AtOnce, Url, read_photo
+from facefleet.errors import DeadlineExceeded, FacefleetError, Unavailable
+
+if TYPE_CHECKING:
+    from facefleet.cli.client import Client
+
+commands = typer.Typer()
+
+Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO", help="One photo or several.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0, max=100, metavar="T", help="Similarity that makes it the same person; default: the service's."),
+]
+Draw = Annotated[
+    Path | None,
+    typer.Option("--draw", metavar="OUT", help="Write the photo with boxes; with several photos OUT is a folder."),
+]
+Row = tuple[str, ...]
+
+_OTHERS = 2  # further candidates shown in a row of the table
+
+
+@commands.command(
+    epilog=examples("""
+        facefleet identify party.jpg
+        facefleet identify party.jpg --draw named.jpg
+        facefleet identify album/*.jpg --collection staff --threshold 80 --draw named/
+        facefleet identify album/*.jpg --json | jq -r '[.photo, .faces[].person] | @tsv'
+
+        A face that nobody in the collection resembles enough is called unknown. In a pipe the table is
+        lines of cells parted by tabs; --json prints one document a line, a photo each, in order. Exit
+        status: 0 all answered, 1 some photo refused (the reason is on stderr), 3 no service.
+    """)
+)
+def identify(
+    photos: Photos,
+    *,
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", metavar="C", help="Whom to look for; default: the service's.")
+    ] = None,
+    threshold: Threshold = None,
+    draw: Draw = None,
+    as_json: AsJson = False,
+    jobs: AtOnce = 8,
+    url: Url = None,
+) -> None:
+    """Say who is in each photo."""
+    _recognise(
+        "/v1/identify",
+        photos,
+        columns=("photo", "face", "person", "similarity", "others", "box", "confidence"),
+        cells=_identity,
+        label=_name_and_similarity,
+        draw=draw,
+        as_json=as_json,
+        jobs=jobs,
+        url=url,
+        collection=collection,
+        threshold=threshold,
+    )
+
+
+@commands.command(
+    epilog=examples("""
+        facefleet detect party.jpg
+        facefleet detect album/*.jpg --draw boxes/
+        facefleet detect party.jpg --json | jq '.faces | length'
+    """)
+)
+def detect(photos: Photos, *, draw: Draw = None, as_json: AsJson = False, jobs: AtOnce = 8, url: Url = None) -> None:
+    """Find the faces in each photo."""
+    _recognise(
+        "/v1/detect",
+        photos,
+        columns=("photo", "face", "box", "confidence", "sharpness", "brightness"),
+        cells=_finding,
+        label=lambda _: ("", True),
+        draw=draw,
+        as_json=as_json,
+        jobs=jobs,
+        url=url,
+    )
+
+
+@commands.command(
+    epilog=examples("""
+        facefleet verify passport.jpg selfie.jpg
+        facefleet verify passport.jpg selfie.jpg --json | jq -e .same      # status 0 only if the same
+        facefleet verify passport.jpg crowd.jpg --draw found.jpg           # paints the faces of crowd.jpg
+
+        The largest face of SOURCE is compared with every face of TARGET. The exit status is 0 whether
+        or not they are the same person.
+    """)
+)
+def verify(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A photo of one person.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A photo to find that person in.")],
+    *,
+    threshold: Threshold = None,
+    draw: Draw = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Say whether two photos show the same person."""
+    drawing = Drawing.plan(draw, [target], sources=[source])
+    with connect(url) as client:
+        photos = {"source": read_photo(source), "target": read_photo(target)}
+        answer = client.ask("/v1/verify", photos, threshold=threshold)
+    if as_json:
+        tables.print_json({"source_photo": str(source), "target_photo": str(target)} | answer)
+    else:
+        verdict = "the same person" if answer["same"] else "not the same person"
+        typer.echo(f"{verdict}: similarity {answer['similarity']:.1f}, threshold {answer['threshold']:g}")
+    drawing.write(
+        target, answer["target"], lambda face: (f"{face['similarity']:.1f}", face["similarity"] >= answer["threshold"])
+    )
+
+
+def _recognise(
+    path: str,
+    photos: Sequence[Path],
+    *,
+    columns: Row,
+    cells: Callable[[int, dict[str, Any]], Row],
+    label: Callable[[dict[str, Any]], tuple[str, bool]],
+    draw: Path | None,
+    as_json: bool,
+    jobs: int,
+    url: str | None,
+    **query: Any,
+) -> None:
+    """Ask about each photo; print what the service says and draw it.
+
+    Args:
+        cells: from a face and its number, the cells of its row but the first, the photo's name.
+        label: what to write beside a face's box, and whether it is good news.
+
+    Raises:
+        typer.Exit: a photo was refused.
+    """
+    drawing = Drawing.plan(draw, photos)
+    rows: list[Row] = []
+    refused = False
+    try:
+        with connect(url) as client:
+            for photo, answer in _answers(client, path, photos, jobs, query):
+                if isinstance(answer, FacefleetError):
+                    refused = True
+                    tables.complain(f"{photo}: {answer.detail}")
+                    if as_json:
+                        tables.print_json({"photo": str(photo), "error": answer.to_dict()})
+                    continue
+                if as_json:
+                    tables.print_json({"photo": str(photo)} | answer)
+                rows += _rows(photo, answer["faces"], cells, width=len(columns))
+                drawing.write(photo, answer["faces"], label)
+    finally:
+        if rows and not as_json:
+            tables.print_table(columns, rows)
+    if refused:
+        raise typer.Exit(ExitStatus.REFUSED)
+
+
+def _answers(
+    client: "Client", path: str, photos: Sequence[Path], jobs: int, query: dict[str, Any]
+) -> Generator[tuple[Path, dict[str, Any] | FacefleetError]]:
+    """Yield each photo with its answer, or with why it was refused; raises only what concerns every photo."""
+
+    def ask(photo: Path) -> dict[str, Any] | FacefleetError:
+        try:
+            answer: dict[str, Any] = client.ask(path, {"image": read_photo(photo)}, **query)
+        except FacefleetError as error:
+            if isinstance(error, Unavailable) and not isinstance(error, DeadlineExceeded):
+                raise
+            return error
+        return answer
+
+    with closing(client.each(ask, photos, at_once=jobs)) as answers:
+        yield from answers
+
+
+def _rows(
+    photo: Path, faces: Sequence[dict[str, Any]], cells: Callable[[int, dict[str, Any]], Row], *, width: int
+) -> Iterable[Row]:
+    if not faces:
+        return [(str(photo), "0", "no face") + ("",) * (width - 3)]
+    return [(str(photo), *cells(number, face)) for number, face in enumerate(faces, start=1)]
+
+
+def _identity(number: int, face: dict[str, Any]) -> Row:
+    named = [one for one in face["candidates"] if one["person"] is not None]
+    chosen = next((one for one in named if one["person"] == face["person"]), None)
+    others = [one for one in named if one is not chosen][:_OTHERS]
+    return (
+        str(number),
+        face["person"] or "unknown",
+        f"{chosen['similarity']:.1f}" if chosen else "",
+        ", ".join(f"{one['person']} {one['similarity']:.1f}" for one in others),
+        _box(face),
+        f"{face['confidence']:.3f}",
+    )
+
+
+def _finding(number: int, face: dict[str, Any]) -> Row:
+    quality = face["quality"] or {}
+    figures = (quality.get(name) for name in ("sharpness", "brightness"))
+    return (
+        str(number),
+        _box(face),
+        f"{face['confidence']:.3f}",
+        *("" if figure is None else f"{figure:.0f}" for figure in figures),
+    )
+
+
+def _box(face: dict[str, Any]) -> str:
+    box = face["box"]
+    return f"{box['width']:.0f}x{box['height']:.0f}{box['left']:+.0f}{box['top']:+.0f}"
+
+
+def _name_and_similarity(face: dict[str, Any]) -> tuple[str, bool]:
+    for candidate in face["candidates"]:
+        if candidate["person"] is not None and candidate["person"] == face["person"]:
+            return f"{face['person']} {candidate['similarity']:.0f}", True
+    return face["person"] or "unknown", False

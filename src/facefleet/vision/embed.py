@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 
 from facefleet.core.faces import Matrix, Pixels
+from facefleet.vision.models import MODEL_ID
 from facefleet.vision.models.cache import Models
 from facefleet.vision.models.resnet import TEMPLATE_SIZE
 from facefleet.vision.runtime import Network
@@ -16,7 +17,7 @@ _BATCH: Final = 16
 class Embedder:
     """The ResNet; threads may share it."""
 
-    model_id: Final = "dlib-resnet-v1"
+    model_id: Final = MODEL_ID
     template_size: Final = TEMPLATE_SIZE
 
     def __init__(self, models: Models, *, threads: int) -> None:

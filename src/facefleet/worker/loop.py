@@ -125,15 +125,14 @@ class Worker:
             data = await asyncio.gather(*(self._store.get(key) for key in keys))
         except NotFound as error:
             return _Work(lease=lease, started_s=started_s, failure=error)
-        photos = tuple(
-            Photo(image_id=lease.job.job_id, data=one, embed=not isinstance(lease.job.task, Detect)) for one in data
-        )
+        photos = tuple(Photo(image_id=lease.job.job_id, data=one) for one in data)
         return _Work(lease=lease, started_s=started_s, photos=photos)
 
     def _infer(self, batch: Sequence[_Work]) -> list[list[Finding]]:
         """Run the engine (in its thread): for each job, what was found in each of its photos."""
         self._inferring_since_s = perf_counter()
-        found = iter(self._engine.recognise([photo for work in batch for photo in work.photos]))
+        embed = any(not isinstance(work.lease.job.task, Detect) for work in batch)
+        found = iter(self._engine.recognise([photo for work in batch for photo in work.photos], embed=embed))
         return [[next(found) for _ in work.photos] if work.failure is None else [work.failure] for work in batch]
 
     async def _conclude(self, batch: Sequence[_Work], findings: Sequence[Sequence[Finding]]) -> None:

@@ -158,6 +158,30 @@ def test_a_file_of_endless_small_parts_is_refused(data):
         sniff(data)
 
 
+def test_a_tiff_of_endless_tiles_is_refused():
+    """A picture cut into a million tiles of one pixel is not laid out tile by tile."""
+
+    def tag(number, kind, count, value):
+        return struct.pack("<HHII", number, kind, count, value)
+
+    tiles = 1_000_000
+    size = [tag(256, 4, 1, 1000), tag(257, 4, 1, 1000), tag(258, 3, 1, 8), tag(259, 3, 1, 1), tag(262, 3, 1, 1)]
+    layout = [tag(322, 4, 1, 1), tag(323, 4, 1, 1), tag(324, 4, tiles, 8 + 2 + 9 * 12 + 4), tag(325, 3, 1, 1)]
+    data = struct.pack("<2sHIH", b"II", 42, 8, 9) + b"".join(size + layout) + bytes(4) + struct.pack("<I", 8) * tiles
+    with pytest.raises(InvalidImage, match="1,000,000 parts, more than 100,000; save"):
+        sniff(data)
+
+
+def test_tags_that_share_their_bytes_do_not_multiply(tmp_path):
+    """A block of EXIF whose every tag points at the same megabytes is not copied once a tag."""
+    tags, shared_bytes = 500, 4 << 20
+    entries = b"".join(struct.pack("<HHII", 0x9000 + tag, 7, shared_bytes, 8) for tag in range(tags))
+    block = struct.pack("<2sHIH", b"II", 42, 8, tags) + entries + bytes(shared_bytes)
+    (tmp_path / "exif.png").write_bytes(png(10, 10, png_chunk(b"eXIf", block)))
+    _, peak_kb = read_all([tmp_path / "exif.png"])
+    assert peak_kb < GIBIBYTE_KB
+
+
 def test_a_jpeg_of_endless_scans_is_refused():
     """Each scan costs a pass over all pixels however short it is, so that a small file could take hours."""
     file = io.BytesIO()

@@ -104,7 +104,12 @@ class Intake:
             raise ImageTooLarge(
                 f"The photo has {len(photo) / 2**20:.1f} MiB; at most {self._max_image_bytes / 2**20:.0f} MiB are read."
             )
-        sniff(photo, max_pixels=self._max_image_pixels)
+        info = sniff(photo)
+        if info.width * info.height > self._max_image_pixels:
+            raise ImageTooLarge(
+                f"The photo has {info.width} x {info.height} pixels; at most "
+                f"{self._max_image_pixels / 1e6:.0f} megapixels are read."
+            )
 
     async def _take_in(
         self, photos: Sequence[bytes], make_task: MakeTask, *, lane: Lane, deadline_s: float | None, durable: bool

@@ -1,0 +1,62 @@
+"""The web room as one ASGI app over a `Service`.
+
+From the outside in a request passes `Measured` (metrics), `Guard` (what is refused at the door), `UnexpectedErrors`
+(500) and the routes. All middleware is plain ASGI: Starlette's `BaseHTTPMiddleware` costs every request two more tasks.
+"""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from facefleet.usecases.service import Service
+from facefleet.web import (
+    collections,
+    faces,
+    guard,
+    health,
+    jobs,
+    metrics,
+    operations,
+    page,
+    problems,
+    recognition,
+    upload,
+)
+from facefleet.web.photos import Uploads
+from facefleet.web.room import Room
+
+# A form holds two photos at the most; the rest is part headers and boundaries.
+_PHOTOS_A_FORM = 2
+_FORM_BYTES = 2**16
+# All uploads in progress together. 100 clients with photos of 5 MiB find room; ten thousand do not fill the memory.
+_UPLOADS_BYTES = 512 * 2**20
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the app; it starts nothing and owns nothing, so whoever made the service closes it."""
+    settings = service.settings
+    max_upload_bytes = _PHOTOS_A_FORM * settings.max_image_bytes + _FORM_BYTES
+    uploads = Uploads(
+        max_image_bytes=settings.max_image_bytes,
+        max_bytes=max(_UPLOADS_BYTES, max_upload_bytes),
+        timeout_s=settings.request_timeout_s,
+    )
+    room = Room(service=service, uploads=uploads, metrics=metrics.Metrics())
+
+    app = FastAPI(
+        title="facefleet",
+        version=version("facefleet"),
+        description="Face recognition as a service on an elastic fleet.",
+        docs_url=None,
+        redoc_url=None,
+        responses=problems.RESPONSES,
+    )
+    app.state.room = room
+    problems.install(app)
+    for module in (recognition, collections, faces, jobs, operations, health, upload):
+        app.include_router(module.router)
+    page.mount(app)
+    app.add_middleware(problems.UnexpectedErrors)
+    app.add_middleware(guard.Guard, host=settings.host, max_upload_bytes=max_upload_bytes)
+    app.add_middleware(metrics.Measured, metrics=room.metrics)
+    return app

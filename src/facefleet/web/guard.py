@@ -1,0 +1,105 @@
+"""What is refused before a route is chosen: foreign web pages, and bodies without end.
+
+The service has no login of its own and listens on this machine by default, so the danger is another web page in the
+user's browser. Two doors are shut (OWASP, Cross-Site Request Forgery; DNS rebinding):
+
+- A page of another origin may send forms here. Browsers say so in `Sec-Fetch-Site` and `Origin`; programs send neither.
+- A page may let its own host name point to 127.0.0.1 and then is of our origin. While the service listens on this
+  machine only, `Host` must therefore be an address or `localhost`, never a name that somebody else can point here.
+"""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facefleet.web import problems
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_MAX_OTHER_BYTES = 2**16  # JSON: names of a few hundred faces or jobs
+
+
+class Guard:
+    """Refuses foreign origins and host names, limits bodies, and labels answers as what they are.
+
+    Args:
+        host: the address the service listens on.
+        max_upload_bytes: longest body of a form.
+    """
+
+    def __init__(self, app: ASGIApp, *, host: str, max_upload_bytes: int) -> None:
+        self._app = app
+        self._local_only = _is_local(host)
+        self._max_upload_bytes = max_upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def label(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                headers["x-content-type-options"] = "nosniff"
+                headers.setdefault("cache-control", "no-store")  # faces belong into no cache
+            await send(message)
+
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope["method"], headers)
+        if refusal is not None:
+            await problems.response(scope["path"], 403, refusal)(scope, receive, label)
+            return
+        await self._app(scope, self._limited(receive, headers), label)
+
+    def _refusal(self, method: str, headers: Headers) -> str | None:
+        host = headers.get("host", "")
+        if self._local_only and not _is_local_name(host):
+            return (
+                f"The service listens on this machine only and is not known as {host[:80]!r}; call it 127.0.0.1 or "
+                "localhost, or let it listen on another address (--host)."
+            )
+        if method in _SAFE_METHODS:
+            return None
+        origin = headers.get("origin")
+        site = headers.get("sec-fetch-site", "none")
+        if site not in ("none", "same-origin") or (origin is not None and urlsplit(origin).netloc != host):
+            return "Pages of other origins may change nothing here; send this from a program or from our own page."
+        return None
+
+    def _limited(self, receive: Receive, headers: Headers) -> Receive:
+        is_form = headers.get("content-type", "").startswith("multipart/")
+        max_bytes = self._max_upload_bytes if is_form else _MAX_OTHER_BYTES
+        announced = headers.get("content-length", "0")
+        left = max_bytes
+
+        async def limited() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0 or (announced.isdecimal() and int(announced) > max_bytes):
+                raise HTTPException(413, f"The body is too long; at most {max_bytes:,} bytes are read here.")
+            return message
+
+        return limited
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_local_name(host: str) -> bool:
+    """Tell whether a Host header names no machine that somebody else could have named."""
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return not name  # HTTP/1.0 programs send no Host
+    return True

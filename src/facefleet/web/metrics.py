@@ -1,0 +1,115 @@
+"""Numbers for Prometheus: requests and stages counted as they happen, queue and fleet read when scraped.
+
+Every web node shows the whole queue and fleet, so over several nodes take the `max` of `facefleet_queue_*`,
+`facefleet_workers` and `facefleet_scaling_decisions_total`, and the `sum` of the others.
+"""
+
+import json
+import re
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facefleet.core.fleet import WorkerState
+from facefleet.ports import Queue, Roster
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# The first object of that name, which holds numbers alone; the answers put it among their first fields.
+_TOOK_MS = re.compile(rb'"took_ms":\s*(\{[^{}]*\})')
+_DECISIONS_LOOKED_AT = 1000
+
+
+class Metrics:
+    """One app's numbers, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        into = self._registry
+        self.requests = Counter(
+            "facefleet_http_requests", "Requests answered.", ("route", "method", "status"), registry=into
+        )
+        self.latency = Histogram(
+            "facefleet_http_request_seconds",
+            "Whole requests, queue and work included.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=into,
+        )
+        self._stages = Histogram(
+            "facefleet_stage_seconds",
+            "Stages of a recognition, as its worker measured them.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=into,
+        )
+        self._jobs = Gauge("facefleet_queue_jobs", "Jobs in the queue.", ("state",), registry=into)
+        self._oldest = Gauge("facefleet_queue_oldest_age_seconds", "Age of the oldest waiting job.", registry=into)
+        self._workers = Gauge("facefleet_workers", "Workers.", ("state",), registry=into)
+        self._decisions = Counter(
+            "facefleet_scaling_decisions",
+            "Decisions of the controller since this node started.",
+            ("action",),
+            registry=into,
+        )
+        self._last_decision_s = 0.0
+
+    def observe_answer(self, body: bytes) -> None:
+        """Take the stages out of a worker's answer, without parsing its faces."""
+        found = _TOOK_MS.search(body)
+        for stage, took_ms in json.loads(found[1]).items() if found else ():
+            self._stages.labels(stage).observe(took_ms / 1000)
+
+    async def scrape(self, queue: Queue, roster: Roster) -> bytes:
+        """Return everything in Prometheus's text format.
+
+        Raises:
+            Unavailable: queue or roster cannot be read.
+        """
+        counts = await queue.counts()
+        for state, jobs in (("visible", counts.visible), ("in_flight", counts.in_flight), ("dead", counts.dead)):
+            self._jobs.labels(state).set(jobs)
+        self._oldest.set(counts.oldest_age_s)
+        workers = await roster.workers()
+        for worker_state in WorkerState:
+            self._workers.labels(worker_state.value).set(sum(worker.state is worker_state for worker in workers))
+        await self._count_decisions(roster)
+        return generate_latest(self._registry)
+
+    async def _count_decisions(self, roster: Roster) -> None:
+        latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT)
+        news = [(at_s, decision) for at_s, decision, _ in latest if at_s > self._last_decision_s]
+        for at_s, decision in news:
+            self._decisions.labels("start" if decision.start else "drain" if decision.drain else "hold").inc()
+            self._last_decision_s = max(self._last_decision_s, at_s)
+
+
+class Measured:
+    """Counts and times every request, by its route's template."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = perf_counter()
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests.labels(route, method, status).inc()
+            self._metrics.latency.labels(route).observe(perf_counter() - began_s)

@@ -1,0 +1,41 @@
+"""What a browser is shown: the page at `/` and the interactive documentation at `/docs`, both without a CDN."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+router = APIRouter(include_in_schema=False)
+
+_STATIC = Path(__file__).parent / "static"
+# Only our own files run, nothing is loaded from or sent to anywhere else, and no other page may frame this one.
+_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+_FRAME = "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+
+@router.get("/")
+async def page() -> FileResponse:
+    """Return the page for uploading a photo."""
+    return FileResponse(_STATIC / "index.html", headers=_headers(_POLICY))
+
+
+@router.get("/docs")
+async def docs() -> FileResponse:
+    """Return Swagger UI for `/openapi.json`; it writes style attributes, which the policy must allow there."""
+    return FileResponse(
+        _STATIC / "docs.html", headers=_headers(_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"))
+    )
+
+
+def mount(app: FastAPI) -> None:
+    """Serve the pages and the files they are made of."""
+    app.include_router(router)
+    app.mount("/static", StaticFiles(directory=_STATIC))
+    # `fastapi-offline` is used for the copy of Swagger UI that it carries.
+    app.mount("/swagger", StaticFiles(directory=str(files("fastapi_offline") / "static")))
+
+
+def _headers(policy: str) -> dict[str, str]:
+    return {"content-security-policy": policy + _FRAME, "referrer-policy": "no-referrer", "cache-control": "no-cache"}

@@ -127,7 +127,7 @@ def _csv(path: Path) -> Source:
     except UnicodeDecodeError as error:
         raise Failure(f"{path} is not UTF-8 text; save it as CSV UTF-8.") from error
     except csv.Error as error:
-        raise Failure(f"{path} line {rows.line_num}: {error}.") from error
+        raise Failure(f"{path} line {rows.reader.line_num}: {error}.") from error
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}.") from error
     return Source(root=path.parent, photos=photos)

@@ -37,4 +37,4 @@ def _queue(queue: dict[str, Any]) -> tuple[str, ...]:
 
 def _worker(worker: dict[str, Any]) -> tuple[str, ...]:
     age_s = (datetime.now(UTC) - datetime.fromisoformat(worker["since"])).total_seconds()
-    return worker["worker_id"], worker["state"], f"{age_s:.0f} s", " ".join(worker["jobs"])
+    return worker["id"], worker["state"], f"{age_s:.0f} s", " ".join(worker["jobs"])

@@ -1,0 +1,118 @@
+"""Which photos `facefleet enrol` finds, and whose they are."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from facefleet.cli import sources
+from facefleet.cli.exits import ExitStatus, Failure
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"photo")
+    return root
+
+
+def found(source: sources.Source) -> list[tuple[str, str]]:
+    return [(source.shown(photo.file), photo.person) for photo in source.photos]
+
+
+def refusal(path: Path, person: str | None = None) -> str:
+    with pytest.raises(Failure) as caught:
+        sources.read(path, person)
+    assert caught.value.status == ExitStatus.USAGE
+    return caught.value.sentence
+
+
+def test_a_folder_per_person_is_read_in_depth(tmp_path):
+    """The first folder names the person, however deep the photo lies."""
+    touch(tmp_path, "Ada/1.jpg", "Ada/2019/summer/2.PNG", "Bob/me.heic")
+    assert found(sources.read(tmp_path, None)) == [
+        ("Ada/1.jpg", "Ada"),
+        ("Ada/2019/summer/2.PNG", "Ada"),
+        ("Bob/me.heic", "Bob"),
+    ]
+
+
+def test_hidden_files_are_passed_over_in_silence_and_other_files_are_reported(tmp_path):
+    """.DS_Store is nobody's business; notes.txt and a photo that lies beside the folders are said to be skipped."""
+    touch(tmp_path, "Ada/1.jpg", "Ada/.DS_Store", "Ada/.cache/2.jpg", ".git/3.jpg", "Ada/notes.txt", "group.jpg")
+    source = sources.read(tmp_path, None)
+    assert found(source) == [("Ada/1.jpg", "Ada")]
+    assert {(source.shown(file), reason) for file, reason in source.skipped} == {
+        ("Ada/notes.txt", "no photo by its name"),
+        ("group.jpg", "not in a person's folder"),
+    }
+
+
+def test_a_name_is_the_same_however_the_file_system_spells_it(tmp_path):
+    """A folder named on macOS (NFD) gives the same person as one typed on a keyboard (NFC)."""
+    touch(tmp_path, unicodedata.normalize("NFD", "Zoë") + "/1.jpg")
+    assert found(sources.read(tmp_path, None))[0][1] == unicodedata.normalize("NFC", "Zoë")
+
+
+def test_a_folder_of_one_persons_photos_is_named_by_the_option(tmp_path):
+    """With --person a folder is all theirs."""
+    touch(tmp_path, "1.jpg", "old/2.jpg")
+    assert found(sources.read(tmp_path, "Ada")) == [("1.jpg", "Ada"), ("old/2.jpg", "Ada")]
+
+
+def test_one_photo_needs_a_person(tmp_path):
+    """A single photo says nothing of whom it shows."""
+    photo = touch(tmp_path, "1.jpg") / "1.jpg"
+    assert found(sources.read(photo, " Ada ")) == [("1.jpg", "Ada")]
+    assert "--person" in refusal(photo)
+    assert "--person" in refusal(photo, "  ")
+
+
+def test_a_csv_names_files_relative_to_itself(tmp_path):
+    """Quoting, a byte order mark, more columns and any order of columns are all right."""
+    touch(tmp_path, "in/a,b.jpg", "in/c")
+    table = tmp_path / "in" / "people.csv"
+    table.write_bytes('\ufeffperson,note,file\nAda,x,"a,b.jpg"\nBob,, c \n'.encode())
+    assert found(sources.read(table, None)) == [("a,b.jpg", "Ada"), ("c", "Bob")]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "about"),
+    [
+        ("", 1, "file and person"),
+        ("a.jpg,Ada\n", 1, "file and person"),
+        ("file,person\na.jpg,Ada\na.jpg,\n", 3, "person is missing"),
+        ("file,person\n,Ada\n", 2, "file is missing"),
+        ("file,person\na.jpg\n", 2, "person is missing"),
+        ("file,person\na.jpg,Ada\nno.jpg,Ada\n", 3, "no.jpg"),
+        ('file,person\na.jpg,"Ada\n', 2, "unexpected end"),
+        ("file,person\na.jpg,A\x07da\n", 2, "not a name"),
+    ],
+)
+def test_a_bad_csv_is_refused_with_the_line(tmp_path, text, line, about):
+    """Nothing is sent before the whole table makes sense, and the message says where to look."""
+    touch(tmp_path, "a.jpg")
+    table = tmp_path / "people.csv"
+    table.write_text(text)
+    sentence = refusal(table)
+    assert f"line {line}" in sentence
+    assert about in sentence
+
+
+def test_a_csv_in_another_encoding_is_said_to_be_so(tmp_path):
+    """Latin-1 from an old spreadsheet program."""
+    table = tmp_path / "people.csv"
+    table.write_bytes("file,person\na.jpg,Zoë\n".encode("latin-1"))
+    assert "UTF-8" in refusal(table)
+
+
+def test_what_is_not_there_or_empty_is_a_usage_error(tmp_path):
+    """No folder, no photos in it, photos without a folder per person, a CSV with --person."""
+    assert "no file or folder" in refusal(tmp_path / "nix")
+    assert "no photos" in refusal(tmp_path)
+    assert "no photos" in refusal(tmp_path, "Ada")
+    touch(tmp_path, "a.jpg")
+    assert "folder per person" in refusal(tmp_path)
+    (tmp_path / "people.csv").write_text("file,person\na.jpg,Ada\n")
+    assert "--person" in refusal(tmp_path / "people.csv", "Ada")

@@ -1,0 +1,127 @@
+"""How many requests will come: level, trend and the hour of the day, from nothing but a running total.
+
+The level is the mean rate over the longest recent window that is consistent with Poisson arrivals at one rate: windows
+double while the older half does not differ from the newer by more than `_SIGMAS` standard deviations (the idea of
+ADWIN: Bifet and Gavaldà, SDM 2007). So a steady load is averaged over an hour, and a step is believed within a tick or
+two. The rate used is one standard error below the mean, which makes one lone request no evidence of more.
+"""
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+_FINE_S = 120.0  # every reading is kept this long
+_COARSE_S = 3600.0  # ... and one in `_SPACING_S` this long
+_SPACING_S = 15.0
+_SIGMAS = 3.0
+_DOUBTED = 3.0  # requests, at most, that are taken for chance
+_BINS = 96  # a day in quarters of an hour
+_LEARN = 0.5  # weight of the newest day in the profile
+_TRUST = 0.1  # weight of the newest error in the comparison of forecasts
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The running total of requests, as read at the latest ticks: times and totals, ascending."""
+
+    times_s: tuple[float, ...] = ()
+    totals: tuple[int, ...] = ()
+    fine_from: int = 0  # readings before this one are thinned already
+
+    def add(self, now_s: float, total: int) -> "Arrivals":
+        """Return the log with one more reading; one set back in time starts it anew."""
+        if self.times_s and now_s < self.times_s[-1]:
+            return Arrivals((now_s,), (total,))
+        times, totals, first = (*self.times_s, now_s), (*self.totals, total), self.fine_from
+        while times[first] < now_s - _FINE_S:
+            if first and times[first] - times[first - 1] < _SPACING_S:
+                times, totals = times[:first] + times[first + 1 :], totals[:first] + totals[first + 1 :]
+            else:
+                first += 1
+        if times[0] < now_s - _COARSE_S - _SPACING_S:
+            times, totals, first = times[1:], totals[1:], max(0, first - 1)
+        return Arrivals(times, totals, first)
+
+    @property
+    def known_s(self) -> float:
+        """How long arrivals have been watched."""
+        return self.times_s[-1] - self.times_s[0] if self.times_s else 0.0
+
+    def within(self, span_s: float) -> float:
+        """Return how many requests came in the last `span_s` seconds, by linear interpolation."""
+        at = self.times_s[-1] - span_s
+        after = bisect_right(self.times_s, at)
+        if after == 0:
+            return float(self.totals[-1] - self.totals[0])
+        if after == len(self.times_s):
+            return 0.0
+        t0, t1 = self.times_s[after - 1], self.times_s[after]
+        n0, n1 = self.totals[after - 1], self.totals[after]
+        return self.totals[-1] - (n0 + (n1 - n0) * (at - t0) / (t1 - t0))
+
+    def rate_hz(self, ahead_s: float, tick_s: float) -> float:
+        """Return the rate to reckon with `ahead_s` from now: the level, and the trend where it rises."""
+        span = min(max(tick_s, 1e-9), self.known_s)
+        if span <= 0:
+            return 0.0
+        newer = self.within(span)
+        while 2 * span <= self.known_s:
+            older = self.within(2 * span) - newer
+            if abs(newer - older) > _SIGMAS * math.sqrt(newer + older):
+                break
+            newer, span = newer + older, 2 * span
+        level = max(0.0, newer - min(math.sqrt(newer), _DOUBTED)) / span
+        late = self.within(span / 2)
+        risen = max(0.0, 2 * late - newer - math.sqrt(newer)) / (span / 2)  # half to half, one standard error less
+        return level + risen / (span / 2) * min(ahead_s + span / 2, span)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Season:
+    """The mean rate in each of 96 parts of a day (or week), and whether it foretells better than "as just now".
+
+    Attributes:
+        period_s: the length of the day.
+        rates_hz: (96,) the learned rate of each part; None where nothing was seen yet.
+        part, begun_s, total: the part that runs now, since when, and the total of requests then.
+        last_hz: the rate of the part before.
+        error_hz, error_of_last_hz: mean absolute errors of this forecast, and of taking the last rate for the next.
+    """
+
+    period_s: float
+    rates_hz: tuple[float | None, ...] = (None,) * _BINS
+    part: int | None = None
+    begun_s: float = 0.0
+    total: int = 0
+    last_hz: float = 0.0
+    error_hz: float = 0.0
+    error_of_last_hz: float = 0.0
+
+    def add(self, now_s: float, total: int) -> "Season":
+        """Return the season with the part that has just ended learned."""
+        part = self._part(now_s)
+        if part == self.part and now_s >= self.begun_s:
+            return self
+        length = self.period_s / _BINS
+        if self.part is None or not 0.5 * length < now_s - self.begun_s < 1.5 * length:
+            return replace(self, part=part, begun_s=now_s, total=total)
+        rate = (total - self.total) / (now_s - self.begun_s)
+        known = self.rates_hz[self.part]
+        learned = rate if known is None else known + _LEARN * (rate - known)
+        rates = (*self.rates_hz[: self.part], learned, *self.rates_hz[self.part + 1 :])
+        ended = replace(self, rates_hz=rates, part=part, begun_s=now_s, total=total, last_hz=rate)
+        if known is None:
+            return ended
+        return replace(
+            ended,
+            error_hz=self.error_hz + _TRUST * (abs(known - rate) - self.error_hz),
+            error_of_last_hz=self.error_of_last_hz + _TRUST * (abs(self.last_hz - rate) - self.error_of_last_hz),
+        )
+
+    def rate_hz(self, at_s: float) -> float:
+        """Return the rate expected then; 0 while the season has not proved itself."""
+        known = self.rates_hz[self._part(at_s)]
+        return known if known is not None and self.error_hz < self.error_of_last_hz else 0.0
+
+    def _part(self, at_s: float) -> int:
+        return int(at_s / self.period_s * _BINS) % _BINS

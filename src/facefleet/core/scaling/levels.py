@@ -1,0 +1,54 @@
+"""How long a worker that has nothing to do should stay, learned from how soon work came back to it before.
+
+The k-th worker has nothing to do while fewer than k requests are in the system. Each such time that has ended is one
+sample. Keeping a worker for K and then letting it go costs the time it idles, and one boot if work comes back later
+than K; the K that would have been cheapest over the last samples is used (the ski-rental problem with a learned
+distribution: Karlin et al., "Competitive randomized algorithms for nonuniform problems", Algorithmica 1994).
+"""
+
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+_KEPT = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """Idle times of the first, second, … worker of an imaginary fleet that serves each request at once.
+
+    Attributes:
+        level: requests in the system when last looked at.
+        free_s: (K,) since when worker k + 1 has nothing to do; 0 below the level.
+        samples: idle times that ended, oldest first.
+        cheapest_s: the keeping time that would have cost least over these samples.
+    """
+
+    level: int = 0
+    free_s: tuple[float, ...] = ()
+    samples: tuple[float, ...] = ()
+    cheapest_s: float = 0.0
+
+    def add(self, now_s: float, level: int, boot_s: float) -> "Levels":
+        """Return what is known after one more look at how many are in the system."""
+        if level == self.level:
+            return self
+        if level < self.level:
+            freed = (now_s,) * (self.level - level)
+            return replace(self, level=level, free_s=self.free_s[:level] + freed + self.free_s[self.level :])
+        known = self.free_s[self.level : level]
+        ended = tuple(now_s - since_s for since_s in known if now_s > since_s)
+        free = self.free_s + (0.0,) * (level - len(self.free_s))
+        samples = (self.samples + ended)[-_KEPT:]
+        cheapest = _cheapest_s(samples, boot_s) if ended else self.cheapest_s
+        return Levels(level=level, free_s=free, samples=samples, cheapest_s=cheapest)
+
+
+def _cheapest_s(samples: tuple[float, ...], boot_s: float) -> float:
+    """Return the keeping time that costs least over the samples: 0, or one of them not longer than a boot."""
+    ordered = sorted(samples)
+    costs = [(boot_s * len(ordered), 0.0)]
+    for kept, (sample, idled) in enumerate(zip(ordered, accumulate(ordered), strict=True), start=1):
+        if sample > boot_s:
+            break
+        costs.append((idled + (len(ordered) - kept) * (sample + boot_s), sample))
+    return min(costs)[1]

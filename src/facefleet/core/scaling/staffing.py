@@ -1,0 +1,78 @@
+"""How many workers a load needs so that few enough requests wait too long."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+_GRID = 1.02
+
+
+@lru_cache(maxsize=4096)
+def erlang_slots(offered: float, wait_in_services: float, late_share: float) -> int:
+    """Return the fewest slots that keep P(wait > w) within `late_share`, for Poisson arrivals, exponential services.
+
+    P(wait > w) = C(m, a) exp(-(m - a) w / S), with Erlang's C from the recursion for B; the standard result of M/M/m
+    (Kleinrock, Queueing Systems I, 1975, sections 3.5 and 5.2).
+
+    Args:
+        offered: a, arrival rate times mean service time.
+        wait_in_services: w / S.
+        late_share: the probability allowed, in (0, 1].
+    """
+    if offered <= 0:
+        return 0
+    slots, blocked = 0, 1.0
+    while True:
+        slots += 1
+        blocked = offered * blocked / (slots + offered * blocked)
+        if slots <= offered:
+            continue
+        waits = slots * blocked / (slots - offered * (1 - blocked))
+        if waits * math.exp(-(slots - offered) * wait_in_services) <= late_share:
+            return slots
+
+
+def slots_ahead(
+    *, in_service: float, rate_hz: float, service_s: float, blind_s: float, slo_s: float, late_share: float
+) -> float:
+    """Return the slots needed `blind_s` from now, before which nothing ordered later can help.
+
+    With enough slots, of the requests in service exp(-t/S) still are after t, and a (1 - exp(-t/S)) new ones have come
+    (M/M/inf, transient). What steady state needs beyond the mean covers fluctuations whose variance has grown
+    to a (1 - exp(-t/S)) by then. So a fleet that starts at once follows the requests one by one, and one that boots
+    slowly keeps the headroom of steady state.
+    """
+    offered = rate_hz * service_s
+    settled = 1.0 - math.exp(-blind_s / service_s)
+    mean = in_service * (1.0 - settled) + offered * settled
+    if offered <= 0:
+        return mean
+    rounded = _GRID ** math.ceil(math.log(offered, _GRID))  # up, so that few values are ever computed
+    headroom = erlang_slots(rounded, slo_s / service_s, late_share) - rounded
+    return mean + max(0.0, headroom) * math.sqrt(settled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """Slots that can begin requests, and how fast they come free again.
+
+    Attributes:
+        free, busy: slots of running workers.
+        ready_s: for each slot of a pending worker, in how many seconds it is there.
+        service_s: mean service time; infinite while unknown.
+    """
+
+    free: int
+    busy: int
+    ready_s: tuple[float, ...]
+    service_s: float
+
+    def begins(self, within_s: float) -> float:
+        """Return how many requests can be begun in that time if there are always enough."""
+        here = self.free + (self.free + self.busy) * within_s / self.service_s
+        return here + sum(1 + (within_s - ready) / self.service_s for ready in self.ready_s if ready <= within_s)
+
+    def more_slots(self, requests: float, *, within_s: float, boot_s: float) -> float:
+        """Return the slots to add, there after `boot_s`, so that this many requests are begun in that time."""
+        missing = requests - self.begins(within_s)
+        return missing / (1 + (within_s - boot_s) / self.service_s) if missing > 0 else 0.0

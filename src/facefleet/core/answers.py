@@ -6,7 +6,7 @@ upright photo. Similarities are 0-100 on the calibrated scale (`core/calibration
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from facefleet.core.faces import Face, Recognition
+from facefleet.core.faces import Face, Pose, Quality, Recognition
 
 LANDMARK_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
@@ -160,11 +160,17 @@ def face_json(face: Face) -> FaceJson:
             name: (round(float(x), 1), round(float(y), 1))
             for name, (x, y) in zip(LANDMARK_NAMES, face.landmarks, strict=True)
         },
-        quality=face.quality
-        and QualityJson(brightness=round(face.quality.brightness, 1), sharpness=round(face.quality.sharpness, 1)),
-        pose=face.pose
-        and PoseJson(roll=round(face.pose.roll, 1), yaw=round(face.pose.yaw, 1), pitch=round(face.pose.pitch, 1)),
+        quality=_quality_json(face.quality) if face.quality else None,
+        pose=_pose_json(face.pose) if face.pose else None,
     )
+
+
+def _quality_json(quality: Quality) -> QualityJson:
+    return QualityJson(brightness=round(quality.brightness, 1), sharpness=round(quality.sharpness, 1))
+
+
+def _pose_json(pose: Pose) -> PoseJson:
+    return PoseJson(roll=round(pose.roll, 1), yaw=round(pose.yaw, 1), pitch=round(pose.pitch, 1))
 
 
 def image_json(recognition: Recognition) -> ImageJson:

@@ -10,7 +10,7 @@ from facefleet.core import answers
 from facefleet.core.calibration import Calibration
 from facefleet.core.faces import Candidate, Face, Recognition, Template
 from facefleet.core.jobs import Answer, Detect, Enrol, Identify, Lease, Verify
-from facefleet.core.matching import best_per_person
+from facefleet.core.matching import best_per_person, compare
 from facefleet.errors import BrokenInvariant, InvalidInput, NoFace
 from facefleet.ports import Gallery
 from facefleet.usecases.enrolment import Enrolment
@@ -118,10 +118,10 @@ class Recogniser:
             if not photo.faces:
                 raise NoFace(f"No face was found in the {name} photo; send one that shows a face.")
         threshold = self._threshold if task.threshold is None else task.threshold
-        probe = _template(source.faces[0]).vector
+        probe = _template(source.faces[0])
         compared = tuple(
             answers.ComparedFaceJson(
-                **dict(answers.face_json(face)), similarity=self._similarity(float(probe @ _template(face).vector))
+                **dict(answers.face_json(face)), similarity=self._similarity(compare(probe, _template(face)))
             )
             for face in target.faces
         )

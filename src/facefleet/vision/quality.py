@@ -49,6 +49,6 @@ def estimate_pose(landmarks: Sequence[tuple[float, float]]) -> Pose:
     z_axis = np.cross(x_axis, y_axis)
     return Pose(
         roll=float(np.degrees(np.arctan2(y_axis[0], x_axis[0]))),
-        yaw=float(np.degrees(np.arcsin(np.clip(x_axis[2], -1, 1)))),
-        pitch=float(np.degrees(np.arctan2(-y_axis[2], z_axis[2]))),
+        yaw=float(np.degrees(np.arcsin(np.clip(-z_axis[0], -1, 1)))),
+        pitch=float(np.degrees(np.arctan2(z_axis[1], z_axis[2]))),
     )

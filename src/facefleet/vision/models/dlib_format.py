@@ -19,8 +19,6 @@ Floats = NDArray[np.float32]
 
 _NEGATIVE: Final = 0x80
 _LENGTH: Final = 0x0F
-# std::numeric_limits<float_details>: exponents that stand for infinity and NaN.
-_SPECIAL_EXPONENT: Final = 32000
 
 
 class DlibReader:
@@ -42,8 +40,6 @@ class DlibReader:
     def real(self) -> float:
         """Read mantissa and exponent."""
         mantissa, exponent = self.integer(), self.integer()
-        if exponent >= _SPECIAL_EXPONENT:
-            raise WeightsError("the weights hold a number that is not finite")
         return float(mantissa * 2.0**exponent)
 
     def boolean(self) -> bool:
@@ -55,7 +51,7 @@ class DlibReader:
         """Read a length and as many bytes."""
         length = self.integer()
         self._at += length
-        return self._data[self._at - length : self._at].decode("ascii")
+        return self._data[self._at - length : self._at].decode("ascii", errors="replace")
 
     def integers(self, count: int) -> list[int]:
         """Read several integers."""

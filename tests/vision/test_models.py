@@ -1,0 +1,71 @@
+"""Weights found in installed packages, checked, converted and cached."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from facefleet.vision.models.cache import CONVERTER_VERSION, load_models
+from facefleet.vision.models.dlib_format import read_network
+from facefleet.vision.models.weights import FIVE_POINTS, WeightFile, WeightsError
+
+LOAD = (
+    "import sys, pathlib; from facefleet.vision.models.cache import load_models; load_models(pathlib.Path(sys.argv[1]))"
+)
+
+
+def test_a_damaged_weight_file_is_refused_with_the_command_that_repairs_it():
+    """A corrupt installation must not become wrong answers."""
+    file = WeightFile(package="json", requirement="mtcnn==1.0.0", path="decoder.py", sha256="0" * 64)
+    with pytest.raises(WeightsError, match=r"decoder.py is damaged.*pip install --force-reinstall.*mtcnn==1.0.0"):
+        file.read()
+
+
+@pytest.mark.parametrize(("package", "path"), [("no_such_package", "x"), ("json", "no_such_file")])
+def test_missing_weights_are_named(package, path):
+    """The message says which package or file is missing and what to run."""
+    file = WeightFile(package=package, requirement=f"{package}==1", path=path, sha256="0" * 64)
+    with pytest.raises(WeightsError, match=rf"{package}.*pip install"):
+        file.read()
+
+
+def test_another_network_is_not_mistaken_for_the_resnet():
+    """The reader follows a list of layers and stops where the file differs."""
+    with pytest.raises(WeightsError):
+        read_network(FIVE_POINTS.read(), ["fc", "con"])
+
+
+def test_processes_that_start_together_share_one_conversion(tmp_path):
+    """Workers starting at once neither fail nor leave anything but the models behind."""
+    commands = [subprocess.Popen([sys.executable, "-c", LOAD, str(tmp_path)]) for _ in range(3)]
+    assert [command.wait(timeout=60) for command in commands] == [0, 0, 0]
+    name = f"models-v{CONVERTER_VERSION}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.lock"]
+
+
+def test_a_filled_cache_is_only_read(model_cache):
+    """Later starts convert nothing."""
+    before = {path: path.stat().st_mtime_ns for path in model_cache.rglob("*")}
+    time.sleep(0.01)
+    load_models(model_cache)
+    assert {path: path.stat().st_mtime_ns for path in model_cache.rglob("*")} == before
+
+
+def test_a_damaged_cache_is_made_again(tmp_path, models):
+    """A disk that filled up while the cache was copied costs a conversion, not a crash."""
+    load_models(tmp_path)
+    file = tmp_path / f"models-v{CONVERTER_VERSION}" / "refine"
+    file.write_bytes(file.read_bytes()[:1000])
+    assert load_models(tmp_path).refine == models.refine
+
+
+def test_the_engine_runs_without_the_packages_that_carried_its_weights(model_cache):
+    """Neither dlib nor TensorFlow nor torch is imported, nor the packages that would import them."""
+    code = (
+        "import sys, pathlib; from facefleet.vision.engine import Engine; "
+        "Engine(pathlib.Path(sys.argv[1]), max_pixels=10**6); "
+        "print({'dlib', 'tensorflow', 'torch', 'mtcnn', 'face_recognition_models'} & set(sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code, str(model_cache)], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"

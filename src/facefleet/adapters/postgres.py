@@ -1,0 +1,174 @@
+"""What the PostgreSQL adapters share: a pool of connections, translated errors, migrations.
+
+Statements run in autocommit, one round trip each; what must happen together is one statement or a `transaction`.
+"""
+
+import asyncio
+import select
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from importlib import resources
+from types import TracebackType
+from typing import Any, LiteralString, Self
+
+import psycopg
+from pgvector.psycopg import register_vector_async
+from psycopg.rows import TupleRow
+from psycopg.sql import Composed
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from facefleet.errors import BrokenInvariant, Unavailable
+
+Statement = LiteralString | Composed
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+_MIGRATIONS = "facefleet.adapters.migrations"
+_MIGRATING = 0x0FACEF1  # advisory lock: one process migrates
+# A server that vanished without a word (power, network) is noticed in about half a minute.
+_KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "connect_timeout": 5,
+}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of the driver into ours.
+
+    Only the first line of the server's message is kept: its details may quote a row, and a row may be a template.
+    """
+    try:
+        yield
+    except (psycopg.OperationalError, PoolTimeout, PoolClosed) as exc:
+        raise Unavailable("The database does not answer.") from exc
+    except psycopg.Error as exc:
+        raise BrokenInvariant(f"The database refused a statement: {exc.diag.message_primary}") from exc
+
+
+class Database:
+    """A pool of connections to one database, shared by the adapters of a process.
+
+    Connections that broke while idle are found out without a round trip and replaced, so after a restart of the server
+    only statements that were under way fail.
+    """
+
+    def __init__(self, url: str, *, max_connections: int = 8, patience_s: float = 5.0) -> None:
+        """Set up without connecting.
+
+        Args:
+            url: `postgresql://…`
+            max_connections: most connections in the pool.
+            patience_s: how long a statement waits for a connection before `Unavailable`.
+        """
+        self._url = url
+        self._pool = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=max_connections,
+            timeout=patience_s,
+            # Give up early: the pool waits ever longer between attempts, but starts anew for the next statement.
+            reconnect_timeout=patience_s,
+            kwargs={"autocommit": True, "prepare_threshold": 0, **_KEEPALIVE},
+            configure=_configure,
+            check=_check,
+            open=False,
+            name="postgres",
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Begin to connect; a server that is not there yet is waited for by the statements."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.close()
+
+    async def run(self, statement: Statement, parameters: Parameters = None) -> list[TupleRow]:
+        """Run one statement in a transaction of its own and return its rows.
+
+        Raises:
+            Unavailable: the server is away; whether the statement took effect is unknown.
+        """
+        with translated():
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(statement, parameters, binary=True)
+                return await cursor.fetchall() if cursor.description else []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
+        """Give a connection within a transaction."""
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                yield connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
+        """Give a connection of its own, outside the pool, for what lives as long as its session."""
+        with translated():
+            async with await self._connect() as connection:
+                yield connection
+
+    async def _connect(self) -> psycopg.AsyncConnection[TupleRow]:
+        connecting = asyncio.create_task(
+            psycopg.AsyncConnection.connect(self._url, autocommit=True, **_KEEPALIVE), name="connect"
+        )
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            # psycopg leaves a half-made connection open when cancelled, and the server waits a minute for the rest.
+            with suppress(psycopg.Error):
+                await (await connecting).close()
+            raise
+
+
+def migrate(url: str) -> None:
+    """Bring the database up to date: apply the numbered SQL files that it has not seen, each in a transaction.
+
+    Blocks. Safe from several processes at once; a newer database than this program knows is left alone.
+
+    Raises:
+        Unavailable: the server is away.
+    """
+    with translated(), psycopg.connect(url, autocommit=True, **_KEEPALIVE) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])  # let go when the connection closes
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
+            " applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        applied = {row[0] for row in connection.execute("SELECT number FROM migrations")}
+        for number, name, sql in _migrations():
+            if number not in applied:
+                with connection.transaction():
+                    connection.execute(sql)
+                    connection.execute("INSERT INTO migrations VALUES (%s, %s)", [number, name])
+
+
+def _migrations() -> Iterator[tuple[int, str, bytes]]:
+    files = (file for file in resources.files(_MIGRATIONS).iterdir() if file.name.endswith(".sql"))
+    for file in sorted(files, key=lambda file: file.name):
+        yield int(file.name.split("_", 1)[0]), file.name, file.read_bytes()
+
+
+async def _configure(connection: psycopg.AsyncConnection[TupleRow]) -> None:
+    # Every table here is read by index. A plan that was kept from when a table was nearly empty would otherwise read
+    # it from end to end once it has grown, until the next ANALYZE.
+    await connection.execute("SET enable_seqscan = off")
+    await register_vector_async(connection)
+
+
+async def _check(connection: psycopg.AsyncConnection[TupleRow]) -> None:
+    """Find out whether an idle connection broke: a healthy one has nothing to say."""
+    readable, _, _ = select.select([connection.pgconn.socket], [], [], 0)
+    if readable:
+        await AsyncConnectionPool.check_connection(connection)

@@ -1,0 +1,216 @@
+"""The one file that knows which technology stands behind each port, and that gives the rooms their clocks and ids."""
+
+import asyncio
+import os
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+from pydantic import SecretStr
+from starlette.types import ASGIApp
+
+from facefleet.adapters.embedded_postgres import EmbeddedPostgres
+from facefleet.adapters.objects import Objects
+from facefleet.adapters.postgres import Database, migrate
+from facefleet.adapters.postgres_gallery import PostgresGallery
+from facefleet.adapters.postgres_queue import PostgresQueue
+from facefleet.adapters.postgres_roster import PostgresRoster
+from facefleet.adapters.process_fleet import ProcessFleet
+from facefleet.config import Settings
+from facefleet.controller.loop import Controller
+from facefleet.core.fleet import Bounds
+from facefleet.core.scaling import policy
+from facefleet.errors import Unavailable
+from facefleet.ports import Fleet, Gallery, ObjectStore, Queue, Roster
+from facefleet.usecases.admission import Admission
+from facefleet.usecases.galleries import ensure_collection
+from facefleet.usecases.housekeeping import expire
+from facefleet.usecases.intake import Intake
+from facefleet.usecases.service import Service
+from facefleet.vision.models import MODEL_ID
+from facefleet.web.app import create_app
+from facefleet.worker.loop import Worker
+
+log = structlog.get_logger()
+
+_WATCH_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ports:
+    """What every room needs."""
+
+    queue: Queue
+    store: ObjectStore
+    gallery: Gallery
+    roster: Roster
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[Settings]:
+    """Yield the settings with a database URL: the given one, or that of the embedded server, which runs meanwhile."""
+    if settings.database_url is not None:
+        yield settings
+        return
+    server = EmbeddedPostgres(settings.data / "postgres")
+    url = await asyncio.to_thread(server.start)
+    watching = asyncio.create_task(_revive(server), name="embedded database")
+    try:
+        yield _with_database(settings, url)
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await asyncio.to_thread(server.stop)
+
+
+def running_database(settings: Settings) -> Settings:
+    """Return the settings with the URL of a database that somebody else runs.
+
+    Raises:
+        Unavailable: none was named and the embedded one is not running.
+    """
+    if settings.database_url is not None:
+        return settings
+    try:
+        return _with_database(settings, EmbeddedPostgres(settings.data / "postgres").url())
+    except Unavailable as error:
+        raise Unavailable(
+            f"{error.detail} Start it with `facefleet web --data {settings.data}` (or `up`), or give --database-url."
+        ) from error
+
+
+@asynccontextmanager
+async def ports(settings: Settings) -> AsyncIterator[Ports]:
+    """Open the adapters; the database is brought up to date first."""
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+    await migrate(url)
+    async with (
+        Database(url) as database,
+        PostgresQueue(database, lease_s=settings.lease_s, max_receives=settings.max_receives) as queue,
+    ):
+        yield Ports(
+            queue=queue,
+            store=Objects(settings.effective_store_url),
+            gallery=PostgresGallery(database),
+            roster=PostgresRoster(database),
+        )
+
+
+async def service(settings: Settings, ports: Ports) -> Service:
+    """Return what the web room serves; the default collection exists from then on."""
+    await ensure_collection(ports.gallery, settings.collection, model_id=MODEL_ID)
+    admission = Admission(max_workers=settings.max_workers, answer_within_s=settings.request_timeout_s)
+    intake = Intake(
+        queue=ports.queue,
+        store=ports.store,
+        admission=admission,
+        max_image_bytes=settings.max_image_bytes,
+        max_image_pixels=settings.max_image_pixels,
+        keep=settings.retention_days > 0,
+        new_id=lambda: str(uuid.uuid4()),
+        now_s=time.time,
+    )
+    return Service(
+        settings=settings,
+        queue=ports.queue,
+        store=ports.store,
+        gallery=ports.gallery,
+        roster=ports.roster,
+        intake=intake,
+        admission=admission,
+        model_id=MODEL_ID,
+    )
+
+
+def app(service: Service) -> ASGIApp:
+    """Return the web room."""
+    return create_app(service)
+
+
+def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callable[[], bool]) -> Worker:
+    """Return a worker with the engine loaded."""
+    # Only workers pay for the engine's import and its models.
+    from facefleet.core.calibration import load_calibration  # noqa: PLC0415
+    from facefleet.usecases.enrolment import Enrolment  # noqa: PLC0415
+    from facefleet.usecases.recognise import Recogniser  # noqa: PLC0415
+    from facefleet.vision.engine import Engine  # noqa: PLC0415
+
+    engine = Engine(settings.cache, max_pixels=settings.max_image_pixels)
+    enrolment = Enrolment(gallery=ports.gallery, store=ports.store, model_id=engine.model_id, now_s=time.time)
+    recogniser = Recogniser(
+        gallery=ports.gallery,
+        enrolment=enrolment,
+        calibration=load_calibration(engine.model_id),
+        model_id=engine.model_id,
+        threshold=settings.threshold,
+    )
+    return Worker(
+        worker_id=worker_id,
+        queue=ports.queue,
+        store=ports.store,
+        roster=ports.roster,
+        engine=engine,
+        recogniser=recogniser,
+        batch_size=settings.batch_size,
+        keep=settings.retention_days > 0,
+        orphaned=orphaned,
+    )
+
+
+def fleet(settings: Settings) -> Fleet:
+    """Return a fleet of worker processes of this very program, with these very settings."""
+    return ProcessFleet(
+        command=lambda worker_id: [
+            *(sys.executable, "-m", "facefleet", "worker"),
+            *("--id", worker_id, "--parent", str(os.getpid())),
+        ],
+        environment=settings.environment(),
+        new_id=lambda: f"worker-{uuid.uuid4().hex[:8]}",
+        now_s=time.time,
+    )
+
+
+def controller(settings: Settings, ports: Ports, fleet: Fleet) -> Controller:
+    """Return the controller of a fleet."""
+    return Controller(
+        queue=ports.queue,
+        fleet=fleet,
+        roster=ports.roster,
+        policy=policy(settings.policy),
+        bounds=Bounds(minimum=settings.min_workers, maximum=settings.max_workers),
+        tick_s=settings.tick_s,
+        now_s=time.monotonic,
+        unix_s=time.time,
+    )
+
+
+def chores(settings: Settings, ports: Ports) -> Callable[[], Awaitable[int]]:
+    """Return what the housekeeper does once a minute."""
+
+    async def tidy() -> int:
+        await ports.gallery.maintain()
+        return await expire(ports.queue, ports.store, retention_days=settings.retention_days)
+
+    return tidy
+
+
+def _with_database(settings: Settings, url: str) -> Settings:
+    return settings.model_copy(update={"database_url": SecretStr(url)})
+
+
+async def _revive(server: EmbeddedPostgres) -> None:
+    """Start the embedded server again whenever it has died."""
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        try:
+            if not await asyncio.to_thread(server.healthy):
+                log.error("database died: starting it again")
+                await asyncio.to_thread(server.start)
+        except Unavailable as error:
+            log.error("database does not start", error=error.detail)  # noqa: TRY400 the sentence says it all

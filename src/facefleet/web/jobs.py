@@ -144,7 +144,8 @@ async def get_job(job_id: UUID, request: Request, room: RoomGiven, query: Annota
     service = room.service
     longest_s = service.settings.request_timeout_s
     if query.wait_s > longest_s:
-        raise HTTPException(422, f"query parameter wait_s: at most {longest_s:g} s (got {query.wait_s:g})")
+        wrong = {"type": "too_long", "loc": ("query", "wait_s"), "msg": f"Wait at most {longest_s:g} s"}
+        raise RequestValidationError([wrong | {"input": query.wait_s}])
     status = await while_connected(request.receive, service.queue.status(str(job_id), wait_s=query.wait_s))
     if status.state is not JobState.DONE:
         return Response(_body(status), media_type="application/json")

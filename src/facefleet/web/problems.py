@@ -43,6 +43,9 @@ STATUS: dict[type[errors.FacefleetError], int] = {
     errors.FacefleetError: 500,
 }
 
+# RFC 9110's phrases where Python before 3.13 has those of its predecessor.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
 # Nobody reads this one; nginx's number for it keeps the metrics honest.
 CLIENT_CLOSED_REQUEST = 499
 
@@ -86,8 +89,8 @@ def response(
     headers = {"cache-control": "no-store", **(headers or {})}
     if path == "/":
         return PlainTextResponse(f"{' '.join(detail.split())}\n", status, headers)
-    title = HTTPStatus(status).phrase
-    problem = Problem(title=title, status=status, detail=detail, code=code or title.title().replace(" ", ""))
+    title = _PHRASES.get(status) or HTTPStatus(status).phrase
+    problem = Problem(title=title, status=status, detail=detail, code=code or title.replace(" ", ""))
     return JSONResponse(problem.model_dump(), status, headers, media_type=MEDIA_TYPE)
 
 

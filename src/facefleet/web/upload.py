@@ -56,8 +56,8 @@ def label(body: bytes) -> str:
 
 def stem(filename: str) -> str:
     """Return a file's name without folders and its last extension, on one line and without a colon."""
-    name = PurePosixPath(filename.replace("\\", "/")).stem
-    return _one_word(name) or "photo"
+    name = _one_word(PurePosixPath(filename.replace("\\", "/")).stem)
+    return "photo" if name in ("", "..") else name
 
 
 def _one_word(text: str) -> str:

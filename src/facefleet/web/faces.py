@@ -13,7 +13,7 @@ from facefleet.core.answers import BoxJson, EnrolAnswer, PoseJson, QualityJson
 from facefleet.core.faces import EnrolledFace, Person
 from facefleet.errors import NotFound
 from facefleet.usecases import galleries
-from facefleet.web.paging import Listing, PageQuery, listing
+from facefleet.web.paging import Deleted, Listing, PageQuery, listing
 from facefleet.web.parameters import CollectionId, EnrolQuery, PersonName, PersonQuery
 from facefleet.web.photos import form_schema
 from facefleet.web.recognition import recognise
@@ -45,12 +45,6 @@ class PersonRecord(BaseModel):
     person: str
     faces: int
     created: datetime
-
-
-class Deleted(BaseModel):
-    """How many went."""
-
-    deleted: int
 
 
 class FacesQuery(PageQuery):

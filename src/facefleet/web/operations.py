@@ -15,7 +15,7 @@ from facefleet.core.fleet import Worker, WorkerState
 from facefleet.core.jobs import DeadLetter
 from facefleet.ports import ObjectStore
 from facefleet.usecases import housekeeping
-from facefleet.web.paging import Listing, PageQuery, listing
+from facefleet.web.paging import Deleted, Listing, PageQuery, listing
 from facefleet.web.parameters import Parameters
 from facefleet.web.room import RoomGiven
 
@@ -54,12 +54,6 @@ class Redriven(BaseModel):
     """How many were queued anew."""
 
     redriven: int
-
-
-class Deleted(BaseModel):
-    """How many went."""
-
-    deleted: int
 
 
 class WorkerJson(BaseModel):

@@ -1,4 +1,4 @@
-"""Listings: a page at a time, continued by naming the last item seen."""
+"""Many at once: listings, a page at a time, continued by naming the last item seen; and how many were deleted."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -23,6 +23,12 @@ class Listing(BaseModel, Generic[J]):
 
     items: tuple[J, ...]
     next_after: str | None
+
+
+class Deleted(BaseModel):
+    """How many went."""
+
+    deleted: int
 
 
 def listing(page: Page[T], as_json: Callable[[T], J]) -> Listing[J]:

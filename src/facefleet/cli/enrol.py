@@ -187,6 +187,7 @@ def _print_summary(collection: str, source: sources.Source, tally: Tally, took_s
                 (source.shown(rejected.photo.file), rejected.reason, rejected.error.detail)
                 for rejected in tally.rejected
             ],
+            long=("rejected", "what to do"),
         )
 
 

@@ -1,6 +1,8 @@
 """`facefleet collections` and `facefleet persons`: what is enrolled, and deleting it."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
@@ -47,8 +49,7 @@ def collections(
     if as_json:
         tables.print_json(found if collection is None else found[0])
         return
-    columns = ("collection_id", "persons", "faces", "model_id", "created")
-    tables.print_table(columns, [[str(one[column]) for column in columns] for one in found])
+    _print(found, ("collection_id", "persons", "faces", "model_id", "created"))
 
 
 @commands.command(
@@ -79,8 +80,12 @@ def persons(
     if as_json:
         tables.print_json(found)
         return
-    columns = ("person", "faces", "created")
-    tables.print_table(columns, [[str(one[column]) for column in columns] for one in found])
+    _print(found, ("person", "faces", "created"))
+
+
+def _print(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    rows = [{**one, "created": datetime.fromisoformat(one["created"]).isoformat(timespec="seconds")} for one in found]
+    tables.print_table(columns, [[str(row[column]) for column in columns] for row in rows], long=columns[:1])
 
 
 def _ask(question: str, *, yes: bool) -> None:

@@ -62,7 +62,7 @@ def identify(
     _recognise(
         "/v1/identify",
         photos,
-        columns=("photo", "face", "person", "similarity", "others", "box", "confidence"),
+        columns=("photo", "face", "person", "similarity", "box", "others"),
         cells=_identity,
         label=_name_and_similarity,
         draw=draw,
@@ -170,7 +170,7 @@ def _recognise(
                 drawing.write(photo, answer["faces"], label)
     finally:
         if rows and not as_json:
-            tables.print_table(columns, rows)
+            tables.print_table(columns, rows, long=("photo", "person", "others"))
     if refused:
         raise typer.Exit(ExitStatus.REFUSED)
 
@@ -209,9 +209,8 @@ def _identity(number: int, face: dict[str, Any]) -> Row:
         str(number),
         face["person"] or "unknown",
         f"{chosen['similarity']:.1f}" if chosen else "",
-        ", ".join(f"{one['person']} {one['similarity']:.1f}" for one in others),
         _box(face),
-        f"{face['confidence']:.3f}",
+        ", ".join(f"{one['person']} {one['similarity']:.1f}" for one in others),
     )
 
 

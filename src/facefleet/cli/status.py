@@ -27,7 +27,9 @@ def status(*, as_json: AsJson = False, url: Url = None) -> None:
     if as_json:
         tables.print_json({"queue": queue, "fleet": fleet})
         return
-    tables.print_table(("part", "state", "for", "work"), [_queue(queue), *map(_worker, fleet["workers"])])
+    tables.print_table(
+        ("part", "state", "for", "work"), [_queue(queue), *map(_worker, fleet["workers"])], long=("work",)
+    )
 
 
 def _queue(queue: dict[str, Any]) -> tuple[str, ...]:

@@ -15,8 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print to stdout: a table on a terminal; otherwise a header and one line a row, cells parted by tabs."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, long: Sequence[str] = ()) -> None:
+    """Print to stdout: a table on a terminal; otherwise a header and one line a row, cells parted by tabs.
+
+    Args:
+        long: columns that may take several lines where the terminal is narrow.
+    """
     shown = [[_harmless(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in (columns, *shown):
@@ -24,7 +28,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column not in long)
     for row in shown:
         table.add_row(*map(Text, row))  # Text: a name in [brackets] is no markup
     Console().print(table)

@@ -1,5 +1,6 @@
 """The embedded PostgreSQL server, one for the whole test run, emptied for each test that uses it."""
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -42,7 +43,7 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_url(postgres_server: str) -> str:
     """The URL of the shared server's database, every migration applied."""
-    migrate(postgres_server)
+    asyncio.run(migrate(postgres_server))
     return postgres_server
 
 

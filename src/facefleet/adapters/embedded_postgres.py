@@ -28,6 +28,7 @@ from typing import IO, Self
 from urllib.parse import quote
 
 import psutil
+import psycopg
 
 from facefleet.adapters.postgres_account import server_account
 from facefleet.errors import Unavailable
@@ -89,19 +90,23 @@ class EmbeddedPostgres:
             Unavailable: it cannot run here; the message says why and what to do instead.
         """
         self._prepare_folder()
-        with self._changing():
-            self._adopt()
-            if not self._running():
-                self._create()
-                self._launch()
-            self._await_ready()
+        try:
+            with self._changing():
+                self._adopt()
+                if not self._running():
+                    self._create()
+                    self._launch()
+                self._await_ready()
+        except BaseException:  # Ctrl-C too: nobody would stop what was half started
+            self.stop()
+            raise
         return self.url()
 
     def stop(self) -> None:
-        """Stop the server if this object is its owner; a guest leaves it alone."""
-        if self._owner is None:
-            return
+        """Stop the server if this object is its owner; a guest leaves it alone. Waits for a start that is under way."""
         with self._changing():
+            if self._owner is None:
+                return
             if self._running():
                 stop = ["-D", str(self._data), "-w", "-t", str(_STOP_TIMEOUT_S), "-s", "stop"]
                 if self._run("pg_ctl", *stop, "-m", "fast") != "":
@@ -122,7 +127,10 @@ class EmbeddedPostgres:
 
     def healthy(self) -> bool:
         """Return whether the server takes connections."""
-        return self._running() and self._run("pg_isready", "-q", "-t", "2", "-h", str(self._socket_folder())) == ""
+        if not self._running():
+            return False
+        conninfo = psycopg.conninfo.make_conninfo(host=str(self._socket_folder()), connect_timeout=2)
+        return psycopg.pq.PGconn.ping(conninfo.encode()) == psycopg.pq.Ping.OK
 
     def _prepare_folder(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

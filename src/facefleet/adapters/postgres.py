@@ -132,26 +132,28 @@ class Database:
             raise
 
 
-def migrate(url: str) -> None:
+async def migrate(url: str) -> None:
     """Bring the database up to date: apply the numbered SQL files that it has not seen, each in a transaction.
 
-    Blocks. Safe from several processes at once; a newer database than this program knows is left alone.
+    Safe from several processes at once; a newer database than this program knows is left alone.
 
     Raises:
         Unavailable: the server is away.
     """
-    with translated(), psycopg.connect(url, autocommit=True, **_KEEPALIVE) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])  # let go when the connection closes
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
-            " applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        applied = {row[0] for row in connection.execute("SELECT number FROM migrations")}
-        for number, name, sql in _migrations():
-            if number not in applied:
-                with connection.transaction():
-                    connection.execute(sql)
-                    connection.execute("INSERT INTO migrations VALUES (%s, %s)", [number, name])
+    with translated():
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True, **_KEEPALIVE) as connection:
+            await connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])  # let go when the connection closes
+            await connection.execute(
+                "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
+                " applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            rows = await (await connection.execute("SELECT number FROM migrations")).fetchall()
+            applied = {row[0] for row in rows}
+            for number, name, sql in _migrations():
+                if number not in applied:
+                    async with connection.transaction():
+                        await connection.execute(sql)
+                        await connection.execute("INSERT INTO migrations VALUES (%s, %s)", [number, name])
 
 
 def _migrations() -> Iterator[tuple[int, str, bytes]]:

@@ -1,0 +1,191 @@
+"""What the embedded server promises."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from facefleet.adapters.embedded_postgres import EmbeddedPostgres
+from facefleet.errors import Unavailable
+
+
+def server_pid(folder: Path) -> int:
+    return int((folder / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def answers(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def run_elsewhere(folder: Path, then: str) -> subprocess.Popen[str]:
+    """Start the server in another process, say so, and go on."""
+    program = f"""
+import sys, time
+from pathlib import Path
+from facefleet.adapters.embedded_postgres import EmbeddedPostgres
+server = EmbeddedPostgres(Path({str(folder)!r}))
+print(server.start(), flush=True)
+{then}
+"""
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+
+
+def test_data_is_found_again(postgres_folder):
+    """A second start is the same database."""
+    with EmbeddedPostgres(postgres_folder) as server, psycopg.connect(server.url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
+    with EmbeddedPostgres(postgres_folder) as server, psycopg.connect(server.url()) as connection:
+        assert connection.execute("SELECT n FROM kept").fetchall() == [(42,)]
+
+
+def test_vectors_are_there_without_a_superuser(postgres_folder):
+    """The program's role can do what the program needs and is no superuser."""
+    with EmbeddedPostgres(postgres_folder) as server, psycopg.connect(server.url()) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        assert connection.execute("SELECT '[1,2]'::vector <#> '[3,4]'").fetchone() == (-11,)
+        assert connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() == (False,)
+
+
+def test_nobody_gets_in_without_the_password(postgres_folder):
+    """Neither a local user who reaches the socket, nor the superuser's name, opens the database."""
+    with EmbeddedPostgres(postgres_folder) as server:
+        keyless = server.url().replace(f"{postgres_folder}/pgpass", "/nonexistent")
+        assert keyless != server.url()
+        with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+            psycopg.connect(keyless)
+        for password in ("", "postgres", "facefleet"):
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(keyless, password=password)
+        with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
+            psycopg.connect(server.url(), user="postgres")
+
+
+def test_no_other_user_reaches_socket_or_password(postgres_folder):
+    """The folder is closed to everybody else, the password file too, and nothing listens on the network."""
+    with EmbeddedPostgres(postgres_folder) as server:
+        assert stat.S_IMODE(postgres_folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE((postgres_folder / "pgpass").stat().st_mode) == 0o600
+        assert "pgpass" in server.url()
+        assert (postgres_folder / "pgpass").read_text().rsplit(":", 1)[1].strip() not in server.url()
+        listening = psutil.Process(server_pid(postgres_folder)).net_connections(kind="inet")
+        assert listening == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as another user; run the tests as root")
+def test_a_closed_folder_is_opened_for_the_server_alone(postgres_folder):
+    """Root's home stays closed to everybody but the server's account, and a folder that others use is refused."""
+    home, shared = postgres_folder / "home", postgres_folder / "shared"
+    home.mkdir(mode=0o700)
+    with EmbeddedPostgres(home / "data") as server:
+        assert answers(server.url())
+    assert stat.S_IMODE(home.stat().st_mode) == 0o710
+    shared.mkdir()
+    shared.chmod(0o750)
+    with pytest.raises(Unavailable, match="FACEFLEET_DATABASE_URL"):
+        EmbeddedPostgres(shared / "data").start()
+
+
+def test_a_long_path_is_no_obstacle(postgres_folder):
+    """A socket's name may have some hundred bytes; a folder may have more, and odd characters."""
+    folder = postgres_folder / ("it's 100 % long " * 8)
+    with EmbeddedPostgres(folder) as server:
+        assert answers(server.url())
+
+
+def test_several_programs_may_start_it_at_once(postgres_folder):
+    """All get the same server; only the one that owns it stops it."""
+    servers = [EmbeddedPostgres(postgres_folder) for _ in range(4)]
+    urls: list[str] = []
+    starting = [threading.Thread(target=lambda s=server: urls.append(s.start())) for server in servers]
+    for thread in starting:
+        thread.start()
+    for thread in starting:
+        thread.join()
+    assert len(urls) == 4
+    assert len(set(urls)) == 1
+    (owner,) = [server for server in servers if server._owner is not None]
+    for server in servers:
+        if server is not owner:
+            server.stop()
+    assert owner.healthy()
+    owner.stop()
+    assert not owner.healthy()
+
+
+def test_it_is_started_again_after_it_died(postgres_folder):
+    """Whoever notices that the server is gone calls start again, and finds what was committed."""
+    with EmbeddedPostgres(postgres_folder) as server:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
+        first = psutil.Process(server_pid(postgres_folder))
+        first.kill()
+        first.wait(10)
+        assert not server.healthy()
+        with psycopg.connect(server.start()) as connection:
+            assert connection.execute("SELECT n FROM kept").fetchall() == [(42,)]
+        assert server.healthy()
+
+
+def test_what_a_killed_run_left_behind_is_adopted_and_stopped(postgres_folder):
+    """A SIGKILL leaves the server running; the next run takes it over and leaves nothing behind."""
+    with run_elsewhere(postgres_folder, "time.sleep(600)") as killed:
+        url = killed.stdout.readline().strip()
+        killed.kill()
+    left = psutil.Process(server_pid(postgres_folder))
+    with EmbeddedPostgres(postgres_folder) as server:
+        assert server.url() == url
+        assert server_pid(postgres_folder) == left.pid
+    left.wait(10)
+
+
+def test_ctrl_c_leaves_nothing_behind(postgres_folder):
+    """The terminal's SIGINT does not reach the server; the program ends in order and stops it."""
+    with run_elsewhere(postgres_folder, "with server: print('in', flush=True); time.sleep(600)") as stopped:
+        assert [stopped.stdout.readline() for _ in range(2)][1] == "in\n"
+        server = psutil.Process(server_pid(postgres_folder))
+        assert os.getpgid(server.pid) != os.getpgid(stopped.pid)
+        stopped.send_signal(signal.SIGINT)
+    server.wait(10)
+
+
+def test_ctrl_c_during_the_start_leaves_nothing_behind(postgres_folder, monkeypatch):
+    """Somebody who changes their mind while the server comes up is left with no server."""
+
+    def interrupted(_: EmbeddedPostgres) -> bool:
+        raise KeyboardInterrupt
+
+    server = EmbeddedPostgres(postgres_folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedPostgres, "healthy", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            server.start()
+    assert not server.healthy()
+    assert not (postgres_folder / "data" / "postmaster.pid").exists()
+
+
+def test_a_reused_process_number_is_not_taken_for_the_server(postgres_folder):
+    """After a crash of the machine the pid file may name a process of somebody else."""
+    with EmbeddedPostgres(postgres_folder):
+        pass
+    stale = f"{os.getpid()}\n{postgres_folder}/data\n0\n5432\n{postgres_folder}\n\n0\nready\n"
+    (postgres_folder / "data" / "postmaster.pid").write_text(stale)
+    with pytest.raises(Unavailable):
+        EmbeddedPostgres(postgres_folder).url()
+    with EmbeddedPostgres(postgres_folder) as server:
+        assert answers(server.url())
+
+
+def test_a_half_made_database_is_made_anew(postgres_folder):
+    """A first start that was interrupted is no obstacle to the next."""
+    (postgres_folder / "data.new").mkdir(parents=True)
+    (postgres_folder / "data.new" / "PG_VERSION").write_text("18\n")
+    with EmbeddedPostgres(postgres_folder) as server:
+        assert answers(server.url())

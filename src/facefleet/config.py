@@ -4,6 +4,7 @@ This is the one module that reads the environment. Each setting is `FACEFLEET_<N
 (`--config FILE`, or `facefleet.toml` in the working directory). `docs/settings.md` says the same in prose.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +45,15 @@ class Settings(BaseSettings):
         None, description="Where photos, answers and crops are kept (`file:///…`); default: a folder in `data`."
     )
 
+    # Who may call the Rekognition interface
+    anonymous: bool = Field(
+        default=False, description="Answer unsigned Rekognition requests; only while listening on this machine alone."
+    )
+    key_file: Path | None = Field(
+        None, description="File whose key seals secrets and signs paging tokens; web nodes share it."
+    )
+    s3_buckets: str = Field("", description="S3 buckets that an S3Object may name, separated by commas; `*` is any.")
+
     # The fleet
     min_workers: int = Field(1, ge=0, description="Workers kept running with no work at all.")
     max_workers: int = Field(
@@ -81,6 +91,12 @@ class Settings(BaseSettings):
             raise ValueError(f"min_workers ({self.min_workers}) is more than max_workers ({self.max_workers})")
         return self
 
+    @model_validator(mode="after")
+    def _anonymous_at_home(self) -> "Settings":
+        if self.anonymous and not is_loopback(self.host):
+            raise ValueError(f"anonymous is for this machine alone, but the service would listen on {self.host}")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -100,11 +116,29 @@ class Settings(BaseSettings):
         """The store's URL, the default filled in."""
         return self.store_url or (self.data / "store").as_uri()
 
+    @property
+    def effective_key_file(self) -> Path:
+        """The key file's path, the default filled in."""
+        return self.key_file or self.data / "access.key"
+
+    @property
+    def s3_bucket_names(self) -> tuple[str, ...]:
+        """The buckets of `s3_buckets`."""
+        return tuple(name.strip() for name in self.s3_buckets.split(",") if name.strip())
+
     def environment(self) -> dict[str, str]:
         """Return the whole process environment for a child that shall have these very settings."""
         return {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)} | {
             _PREFIX + name.upper(): _text(value) for name, value in self if value is not None
         }
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _text(value: Any) -> str:

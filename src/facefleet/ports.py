@@ -12,6 +12,7 @@ from typing import Protocol
 from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
 from facefleet.core.fleet import Decision, Instance, Worker, WorkerReport
 from facefleet.core.jobs import Answer, DeadLetter, Job, JobStatus, Lease, QueueCounts
+from facefleet.core.keys import AccessKey
 
 
 class Queue(Protocol):
@@ -267,4 +268,65 @@ class Roster(Protocol):
 
     def lead(self) -> AbstractAsyncContextManager[bool]:
         """Try to become the one controller that acts; yields whether it worked. Held until the block ends."""
+        ...
+
+
+class Keys(Protocol):
+    """The access keys of the Rekognition interface."""
+
+    async def add(self, key: AccessKey) -> None:
+        """Keep a new key; AlreadyExists if its id is taken."""
+        ...
+
+    async def key(self, access_key_id: str) -> AccessKey:
+        """Return one key; NotFound if there is none or it was revoked."""
+        ...
+
+    async def keys(self) -> Sequence[AccessKey]:
+        """List all keys, oldest first."""
+        ...
+
+    async def revoke(self, access_key_id: str) -> None:
+        """Delete a key; NotFound if there is none."""
+        ...
+
+
+class Vault(Protocol):
+    """What can be read only where the service runs."""
+
+    def seal(self, name: str, secret: str) -> bytes:
+        """Encrypt a secret under its name."""
+        ...
+
+    def open(self, name: str, sealed: bytes) -> str:
+        """Decrypt what was sealed under this name; Unavailable if it was sealed elsewhere or under another name."""
+        ...
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for one purpose, the same on every node of a service."""
+        ...
+
+
+class Receipts(Protocol):
+    """What was answered to a request that its client may send again, by the client's token, for a limited time."""
+
+    async def find(self, token: str) -> tuple[str, bytes] | None:
+        """Return the digest of the request and its answer."""
+        ...
+
+    async def keep(self, token: str, digest: str, answer: bytes) -> None:
+        """Keep the answer to a request, unless the token has one."""
+        ...
+
+
+class Buckets(Protocol):
+    """Photos that clients keep where the service can read them, as S3 names them."""
+
+    async def read(self, bucket: str, name: str, *, version: str | None, max_bytes: int) -> bytes:
+        """Return an object.
+
+        Raises:
+            NotFound: no such object, or no bucket that clients may name.
+            ImageTooLarge: it has more than `max_bytes`; it is not read then.
+        """
         ...

@@ -105,6 +105,25 @@ class RejectedFaceJson(FaceJson):
     reasons: tuple[str, ...]
 
 
+class MatchedFaceJson(_Document):
+    """An enrolled face that resembles the one searched for; its box is in ratios of its own photo's size."""
+
+    similarity: float = Field(ge=0, le=100)
+    face_id: str
+    image_id: str
+    external_image_id: str | None = None
+    person: str | None
+    box: BoxJson
+    confidence: float
+
+
+class MatchedPersonJson(_Document):
+    """A person whose faces, on the mean, resemble the one searched for."""
+
+    similarity: float = Field(ge=0, le=100)
+    person: str
+
+
 class _PhotoAnswer(_Document):
     job_id: str
     model_id: str
@@ -133,7 +152,9 @@ class VerifyAnswer(_PhotoAnswer):
     same: bool
     similarity: float
     threshold: float
+    source_image: ImageJson
     source: FaceJson
+    target_image: ImageJson
     target: tuple[ComparedFaceJson, ...]
 
 
@@ -144,6 +165,18 @@ class EnrolAnswer(_PhotoAnswer):
     image: ImageJson
     faces: tuple[EnrolledFaceJson, ...]
     rejected: tuple[RejectedFaceJson, ...] = ()
+
+
+class SearchAnswer(_PhotoAnswer):
+    """What resembles one face of a photo, best first; `searched` is null if no face could be searched for."""
+
+    collection: str
+    threshold: float
+    image: ImageJson
+    searched: FaceJson | None
+    unsearched: tuple[RejectedFaceJson, ...] = ()
+    faces: tuple[MatchedFaceJson, ...] = ()
+    persons: tuple[MatchedPersonJson, ...] = ()
 
 
 def face_json(face: Face) -> FaceJson:

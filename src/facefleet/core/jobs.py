@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
+from facefleet.core.shortcomings import QualityFilter
 from facefleet.errors import BrokenInvariant, Cancelled, DeadlineExceeded, FacefleetError
 
 
@@ -56,6 +57,7 @@ class Enrol:
         person: whom the face belongs to; None leaves it unnamed.
         one_face: refuse a photo with several faces (what enrolling a person means) instead of adding all.
         max_faces: of several, add this many of the largest.
+        quality: of several, add only those that pass.
     """
 
     image: str
@@ -65,11 +67,32 @@ class Enrol:
     external_image_id: str | None = None
     one_face: bool = True
     max_faces: int = 100
+    quality: QualityFilter = QualityFilter.NONE
     kind: Literal["enrol"] = "enrol"
 
 
-Task: TypeAlias = Annotated[Detect | Identify | Verify | Enrol, Field(discriminator="kind")]
-TASK: TypeAdapter[Detect | Identify | Verify | Enrol] = TypeAdapter(Task)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """Search a collection for all that resembles the largest face of one photo.
+
+    Attributes:
+        threshold: similarity 0-100 from which a match is returned.
+        limit: most matches.
+        persons: look for persons, each as the mean of their faces, instead of single faces.
+        quality: the face searched for is the largest that passes.
+    """
+
+    image: str
+    collection: str
+    threshold: float
+    limit: int
+    persons: bool = False
+    quality: QualityFilter = QualityFilter.NONE
+    kind: Literal["search"] = "search"
+
+
+Task: TypeAlias = Annotated[Detect | Identify | Verify | Enrol | Search, Field(discriminator="kind")]
+TASK: TypeAdapter[Detect | Identify | Verify | Enrol | Search] = TypeAdapter(Task)
 
 
 def input_keys(task: Task) -> tuple[str, ...]:

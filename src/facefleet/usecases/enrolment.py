@@ -1,15 +1,17 @@
 """Adding the faces of a photo to a collection.
 
 Effects are exactly-once though delivery is at-least-once: a face's id is derived from its job's id, so a job that is
-delivered again writes the same rows and the same crops.
+delivered again writes the same rows and the same crops. Faces of nobody in particular are derived from their photo
+instead, so that sending it again adds nothing; a person's photo is known by person and digest (`Gallery.enrol`).
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from facefleet.core import answers
 from facefleet.core.faces import Box, EnrolledFace, Face, Recognition
 from facefleet.core.jobs import Enrol
+from facefleet.core.shortcomings import EXCEEDS_MAX_FACES, shortcomings
 from facefleet.errors import BrokenInvariant, FaceTooSmall, NoFace, SeveralFaces
 from facefleet.ports import Gallery, ObjectStore
 from facefleet.vision.encode import png
@@ -17,6 +19,11 @@ from facefleet.vision.encode import png
 # A chip is 150 px of which the face is about two thirds; a face with fewer pixels than a quarter of that was found
 # but its template says little (measured in docs/accuracy.md by shrinking photos).
 MIN_FACE_PX = 24
+
+# Of a crowd, only so many of the largest are looked at.
+MOST_FACES = 100
+
+_PHOTOS = uuid.UUID("5f9b1d8e-5b0e-4f0a-9c67-0d5a3c1f7e42")  # namespace of photos, drawn at random
 
 
 class Enrolment:
@@ -36,8 +43,9 @@ class Enrolment:
         Raises:
             NoFace, SeveralFaces, FaceTooSmall: the photo does not show the one usable face that was asked for.
         """
-        chosen = _choose(task, photo)
-        faces = [self._enrolled(job_id, task, photo, face, n) for n, face in enumerate(chosen)]
+        numbered, rejected = ([(0, _only_face(photo))], ()) if task.one_face else _choose(task, photo)
+        chosen = [face for _, face in numbered]
+        faces = [self._enrolled(_image_id(job_id, task), task, photo, face, n) for n, face in numbered]
         for face, enrolled in zip(chosen, faces, strict=True):
             if face.chip is not None and enrolled.crop_key is not None:
                 await self._store.put(enrolled.crop_key, png(face.chip), durable=True)
@@ -55,17 +63,18 @@ class Enrolment:
             collection=task.collection,
             image=answers.image_json(photo),
             faces=tuple(_enrolled_json(*three) for three in zip(chosen, faces, kept, strict=True)),
+            rejected=rejected,
             took_ms=took(),
         )
 
-    def _enrolled(self, job_id: str, task: Enrol, photo: Recognition, face: Face, n: int) -> EnrolledFace:
+    def _enrolled(self, image_id: str, task: Enrol, photo: Recognition, face: Face, n: int) -> EnrolledFace:
         if face.template is None:
             raise BrokenInvariant("A face was to be enrolled without a template.")
-        face_id = str(uuid.uuid5(uuid.UUID(job_id), str(n)))
+        face_id = str(uuid.uuid5(uuid.UUID(image_id), str(n)))
         return EnrolledFace(
             face_id=face_id,
             collection_id=task.collection,
-            image_id=job_id,
+            image_id=image_id,
             person=task.person,
             external_image_id=task.external_image_id,
             photo_sha256=task.photo_sha256,
@@ -85,20 +94,41 @@ class Enrolment:
         )
 
 
-def _choose(task: Enrol, photo: Recognition) -> Sequence[Face]:
+def _image_id(job_id: str, task: Enrol) -> str:
+    if task.person is not None:
+        return job_id
+    return str(uuid.uuid5(_PHOTOS, f"{task.collection}/{task.photo_sha256}/{task.external_image_id or ''}"))
+
+
+def _only_face(photo: Recognition) -> Face:
     if not photo.faces:
         raise NoFace("No face was found in the photo; send one that shows a face.")
-    if task.one_face and len(photo.faces) > 1:
+    if len(photo.faces) > 1:
         raise SeveralFaces(
             f"{len(photo.faces)} faces were found in the photo; to enrol a person send one that shows only them."
         )
-    large = [face for face in photo.faces if min(face.box.width, face.box.height) >= MIN_FACE_PX]
-    if not large:
-        box = photo.faces[0].box
+    box = photo.faces[0].box
+    if min(box.width, box.height) < MIN_FACE_PX:
         raise FaceTooSmall(
             f"The face is {box.width:.0f} x {box.height:.0f} pixels; at least {MIN_FACE_PX} x {MIN_FACE_PX} are needed."
         )
-    return large[: task.max_faces]
+    return photo.faces[0]
+
+
+def _choose(task: Enrol, photo: Recognition) -> tuple[list[tuple[int, Face]], tuple[answers.RejectedFaceJson, ...]]:
+    """Return the faces to enrol, each with its place in the photo, and the others with what speaks against them."""
+    chosen: list[tuple[int, Face]] = []
+    rejected = []
+    for n, face in enumerate(photo.faces[:MOST_FACES]):
+        found = answers.face_json(face)
+        reasons = shortcomings(found, task.quality)
+        if not reasons and len(chosen) == task.max_faces:
+            reasons = (EXCEEDS_MAX_FACES,)
+        if reasons:
+            rejected.append(answers.RejectedFaceJson(**dict(found), reasons=reasons))
+        else:
+            chosen.append((n, face))
+    return chosen, tuple(rejected)
 
 
 def _enrolled_json(face: Face, mine: EnrolledFace, kept: EnrolledFace) -> answers.EnrolledFaceJson:

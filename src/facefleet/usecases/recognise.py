@@ -5,17 +5,22 @@ The engine runs elsewhere (one thread of the worker); here its findings meet the
 
 from collections.abc import Sequence
 from time import perf_counter
+from typing import TypeAlias
 
 from facefleet.core import answers
 from facefleet.core.calibration import Calibration
 from facefleet.core.faces import Candidate, Face, Recognition, Template
-from facefleet.core.jobs import Answer, Detect, Enrol, Identify, Lease, Verify
+from facefleet.core.jobs import Answer, Detect, Enrol, Identify, Lease, Search, Verify
 from facefleet.core.matching import best_per_person, compare
 from facefleet.errors import BrokenInvariant, InvalidInput, NoFace
 from facefleet.ports import Gallery
 from facefleet.usecases.enrolment import Enrolment
+from facefleet.usecases.search import Searcher
 
 Finding = Recognition | InvalidInput
+_Document: TypeAlias = (
+    answers.DetectAnswer | answers.IdentifyAnswer | answers.VerifyAnswer | answers.EnrolAnswer | answers.SearchAnswer
+)
 
 # Candidates are persons but the gallery returns faces: with this many faces a candidate asked for, a person with many
 # photos does not crowd the others out.
@@ -34,6 +39,7 @@ class Recogniser:
     ) -> None:
         self._gallery = gallery
         self._enrolment = enrolment
+        self._searcher = Searcher(gallery=gallery, calibration=calibration)
         self._calibration = calibration
         self._model_id = model_id
         self._threshold = threshold
@@ -56,9 +62,7 @@ class Recogniser:
             return Answer(job_id=job_id, error=error.to_dict())
         return Answer(job_id=job_id, body=document.model_dump_json(exclude_none=False).encode())
 
-    async def _document(
-        self, lease: Lease, photos: Sequence[Recognition], clock: "_Clock"
-    ) -> answers.DetectAnswer | answers.IdentifyAnswer | answers.VerifyAnswer | answers.EnrolAnswer:
+    async def _document(self, lease: Lease, photos: Sequence[Recognition], clock: "_Clock") -> _Document:
         match lease.job.task:
             case Detect():
                 return answers.DetectAnswer(
@@ -74,6 +78,8 @@ class Recogniser:
                 return self._verify(lease, task, photos[0], photos[1], clock)
             case Enrol() as task:
                 return await self._enrolment.enrol(lease.job.job_id, task, photos[0], clock.read)
+            case Search() as task:
+                return await self._searcher.photo(lease.job.job_id, self._model_id, task, photos[0], clock.read)
 
     async def _identify(
         self, lease: Lease, task: Identify, photo: Recognition, clock: "_Clock"
@@ -132,7 +138,9 @@ class Recogniser:
             same=best >= threshold,
             similarity=best,
             threshold=threshold,
+            source_image=answers.image_json(source),
             source=answers.face_json(source.faces[0]),
+            target_image=answers.image_json(target),
             target=compared,
             took_ms=clock.read(),
         )

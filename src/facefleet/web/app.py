@@ -1,7 +1,8 @@
 """The web room as one ASGI app over a `Service`.
 
 From the outside in a request passes `Measured` (metrics), `Guard` (what is refused at the door), `UnexpectedErrors`
-(500) and the routes. All middleware is plain ASGI: Starlette's `BaseHTTPMiddleware` costs every request two more tasks.
+(500), `Rekognition` (AWS's protocol on `POST /`) and the routes. All middleware is plain ASGI: Starlette's
+`BaseHTTPMiddleware` costs every request two more tasks.
 """
 
 from importlib.metadata import version
@@ -23,6 +24,8 @@ from facefleet.web import (
     upload,
 )
 from facefleet.web.photos import Uploads
+from facefleet.web.rekognition.app import Rekognition
+from facefleet.web.rekognition.call import Backing
 from facefleet.web.room import Room
 
 # A form holds two photos at the most; the rest is part headers and boundaries.
@@ -32,8 +35,12 @@ _FORM_BYTES = 2**16
 _UPLOADS_BYTES = 512 * 2**20
 
 
-def create_app(service: Service) -> FastAPI:
-    """Return the app; it starts nothing and owns nothing, so whoever made the service closes it."""
+def create_app(service: Service, backing: Backing | None = None) -> FastAPI:
+    """Return the app; it starts nothing and owns nothing, so whoever made the service closes it.
+
+    Args:
+        backing: what the Rekognition interface needs; None serves version 1 alone.
+    """
     settings = service.settings
     max_upload_bytes = _PHOTOS_A_FORM * settings.max_image_bytes + _FORM_BYTES
     uploads = Uploads(
@@ -56,6 +63,8 @@ def create_app(service: Service) -> FastAPI:
     for module in (recognition, collections, faces, jobs, operations, health, upload):
         app.include_router(module.router)
     page.mount(app)
+    if backing is not None:
+        app.add_middleware(Rekognition, service=service, backing=backing, uploads=uploads, metrics=room.metrics)
     app.add_middleware(problems.UnexpectedErrors)
     app.add_middleware(guard.Guard, host=settings.host, max_upload_bytes=max_upload_bytes)
     app.add_middleware(metrics.Measured, metrics=room.metrics)

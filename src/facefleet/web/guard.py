@@ -26,7 +26,7 @@ class Guard:
 
     Args:
         host: the address the service listens on.
-        max_upload_bytes: longest body of a form.
+        max_upload_bytes: longest body of a form, or of a call of the Rekognition interface.
     """
 
     def __init__(self, app: ASGIApp, *, host: str, max_upload_bytes: int) -> None:
@@ -70,8 +70,8 @@ class Guard:
         return None
 
     def _limited(self, receive: Receive, headers: Headers) -> Receive:
-        is_form = headers.get("content-type", "").startswith("multipart/")
-        max_bytes = self._max_upload_bytes if is_form else _MAX_OTHER_BYTES
+        has_photos = headers.get("content-type", "").startswith("multipart/") or "x-amz-target" in headers
+        max_bytes = self._max_upload_bytes if has_photos else _MAX_OTHER_BYTES
         announced = headers.get("content-length", "0")
         left = max_bytes
 

@@ -6,7 +6,7 @@ bytes a photo, bytes of all uploads in progress together, parts a form, and the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +75,22 @@ class Uploads:
     async def form(self, request: Request, fields: Sequence[str]) -> AsyncIterator[list[Photo]]:
         """Read a form and yield its parts; only those in `fields` carry data. Errors as for `photos`."""
         form = _Form(_boundary(request, fields), fields, self._max_image_bytes)
+        async with self._received(request, form.feed):
+            form.close()
+            yield form.parts
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
+        """Read a body that is no form, whole. Errors as for `photos`."""
+        chunks: list[bytes] = []
+        async with self._received(request, chunks.append):
+            body = b"".join(chunks)
+            chunks.clear()
+            yield body
+
+    @asynccontextmanager
+    async def _received(self, request: Request, take: Callable[[bytes], None]) -> AsyncIterator[None]:
+        """Hand over all bytes of a body, and count them as in progress until the block ends."""
         taken = 0
         try:
             try:
@@ -84,11 +100,10 @@ class Uploads:
                         self._left -= len(chunk)
                         if self._left < 0:
                             raise Overloaded("Too many photos are being sent at this moment; try again.")
-                        form.feed(chunk)
+                        take(chunk)
             except TimeoutError as error:
                 raise HTTPException(408, f"The photo did not arrive within {self._timeout_s:g} s.") from error
-            form.close()
-            yield form.parts
+            yield
         finally:
             self._left += taken
 

@@ -1,0 +1,78 @@
+"""`Buckets` through obstore: folders of the configured store, then real S3.
+
+A bucket `B` is the folder `buckets/B/` of the store, beside `inputs/` and `crops/`, so that no name reaches the photos
+of other clients. S3 is asked only for buckets that the settings list: the service's credentials may open more than its
+clients should see (the confused deputy).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, S3Store, from_url
+
+from facefleet.errors import ImageTooLarge, NotFound, Unavailable
+
+_FOLDER = "buckets"
+_ANY = "*"
+# A bucket that does not answer must not hold a client for minutes.
+_RETRIES: Any = {"max_retries": 2}
+
+
+class ObjectBuckets:
+    """Objects of other people's making, read only.
+
+    Args:
+        store_url: the service's own store.
+        s3: names of the S3 buckets that clients may name; `*` is any. Credentials, region and endpoint come from the
+            usual AWS variables.
+    """
+
+    def __init__(self, store_url: str, *, s3: Iterable[str] = ()) -> None:
+        self._store = _folder(store_url)
+        self._s3_names = frozenset(s3)
+        self._s3: dict[str, S3Store] = {}
+
+    async def read(self, bucket: str, name: str, *, version: str | None, max_bytes: int) -> bytes:
+        """Return an object, whole; a version is asked of S3 only."""
+        if version is None:
+            try:
+                return await _read(self._store, f"{bucket}/{name}", None, max_bytes)
+            except NotFound:
+                if not self._is_s3(bucket):
+                    raise
+        elif not self._is_s3(bucket):
+            raise NotFound("Only buckets of S3 keep versions.")
+        if bucket not in self._s3:
+            self._s3[bucket] = S3Store(bucket, retry_config=_RETRIES)
+        return await _read(self._s3[bucket], name, version, max_bytes)
+
+    def _is_s3(self, bucket: str) -> bool:
+        return bucket in self._s3_names or _ANY in self._s3_names
+
+
+async def _read(store: ObjectStore, key: str, version: str | None, max_bytes: int) -> bytes:
+    # A path is refused, not mended: `a/../b` must not become another object's name.
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        raise NotFound("There is no object of that name.")
+    try:
+        found = await obstore.get_async(store, key, options={"version": version} if version else None)
+        if found.meta["size"] > max_bytes:
+            raise ImageTooLarge(f"The object has {found.meta['size']:,} bytes; at most {max_bytes:,} are read.")
+        return bytes(await found.bytes_async())
+    except (NotFoundError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise NotFound("There is no object of that name.") from error
+    except (BaseError, OSError) as error:
+        raise Unavailable(f"The bucket did not give the object: {type(error).__name__}.") from error
+
+
+def _folder(store_url: str) -> ObjectStore:
+    parts = urlsplit(store_url)
+    if parts.scheme == "file":
+        folder = Path(unquote(parts.path)) / _FOLDER
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return LocalStore(folder)
+    return from_url(f"{store_url.rstrip('/')}/{_FOLDER}")

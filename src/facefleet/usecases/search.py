@@ -1,0 +1,128 @@
+"""Searching a collection for single faces, or for persons as the mean of their faces.
+
+A worker searches with a photo, the web tier with a face or person that is enrolled already: one code, one scale.
+"""
+
+from collections.abc import Callable
+
+from facefleet.core import answers
+from facefleet.core.calibration import Calibration
+from facefleet.core.centroid import centroid
+from facefleet.core.faces import Candidate, Face, Recognition, Template
+from facefleet.core.jobs import Search
+from facefleet.core.matching import compare
+from facefleet.core.shortcomings import shortcomings
+from facefleet.errors import BrokenInvariant
+from facefleet.ports import Gallery
+
+# Persons are found by their faces. A mean of n templates of mutual cosine c is sqrt(c + (1-c)/n) long before it is
+# made a unit vector, so it can score higher than the best of its faces by the inverse of that: with c >= 0.8, which
+# photos of one person have, by an eighth. Faces below that cannot belong to a person who reaches the threshold.
+_SHORTEST_MEAN = 0.89
+_FACES_PER_PERSON = 10
+_MOST_FACES = 4096
+
+
+class Searcher:
+    """Searches."""
+
+    def __init__(self, *, gallery: Gallery, calibration: Calibration) -> None:
+        self._gallery = gallery
+        self._calibration = calibration
+
+    async def photo(
+        self, job_id: str, model_id: str, task: Search, photo: Recognition, took: Callable[[], answers.TookJson]
+    ) -> answers.SearchAnswer:
+        """Search for the largest face of a photo that passes the task's quality filter."""
+        probe: Face | None = None
+        unsearched = []
+        for face in photo.faces:
+            found = answers.face_json(face)
+            reasons = ("FACE_NOT_LARGEST",) if probe is not None else shortcomings(found, task.quality)
+            if reasons:
+                unsearched.append(answers.RejectedFaceJson(**dict(found), reasons=reasons))
+            else:
+                probe = face
+        faces: tuple[answers.MatchedFaceJson, ...] = ()
+        persons: tuple[answers.MatchedPersonJson, ...] = ()
+        if probe is None:
+            await self._gallery.collection(task.collection)
+        elif task.persons:
+            persons = await self.persons(task.collection, _template(probe), threshold=task.threshold, limit=task.limit)
+        else:
+            faces = await self.faces(task.collection, _template(probe), threshold=task.threshold, limit=task.limit)
+        return answers.SearchAnswer(
+            job_id=job_id,
+            model_id=model_id,
+            collection=task.collection,
+            threshold=task.threshold,
+            image=answers.image_json(photo),
+            searched=None if probe is None else answers.face_json(probe),
+            unsearched=tuple(unsearched),
+            faces=faces,
+            persons=persons,
+            took_ms=took(),
+        )
+
+    async def faces(
+        self, collection_id: str, probe: Template, *, threshold: float, limit: int
+    ) -> tuple[answers.MatchedFaceJson, ...]:
+        """Return the enrolled faces that resemble a probe at least so much, best first.
+
+        Args:
+            threshold: similarity, 0-100.
+
+        Raises:
+            NotFound: no such collection.
+            IncompatibleTemplates: the probe is of another model.
+        """
+        (candidates,) = await self._gallery.search(
+            collection_id, [probe], limit=limit, min_score=self._score(threshold)
+        )
+        matches = (self._match(candidate) for candidate in candidates)
+        return tuple(match for match in matches if match.similarity >= threshold)
+
+    async def persons(
+        self, collection_id: str, probe: Template, *, threshold: float, limit: int
+    ) -> tuple[answers.MatchedPersonJson, ...]:
+        """Return the persons who resemble a probe at least so much, best first; arguments and errors as for `faces`."""
+        (candidates,) = await self._gallery.search(
+            collection_id,
+            [probe],
+            limit=min(limit * _FACES_PER_PERSON, _MOST_FACES),
+            min_score=self._score(threshold) * _SHORTEST_MEAN if threshold > 0 else -1.0,
+        )
+        names = dict.fromkeys(one.face.person for one in candidates if one.face.person is not None)
+        matches = []
+        for name in names:
+            mean = centroid(await self._gallery.person_templates(collection_id, name))
+            similarity = -1.0 if mean is None else self.similarity(compare(probe, mean))
+            if similarity >= threshold:
+                matches.append(answers.MatchedPersonJson(similarity=similarity, person=name))
+        return tuple(sorted(matches, key=lambda match: (-match.similarity, match.person))[:limit])
+
+    def _match(self, candidate: Candidate) -> answers.MatchedFaceJson:
+        face = candidate.face
+        return answers.MatchedFaceJson(
+            similarity=self.similarity(candidate.score),
+            face_id=face.face_id,
+            image_id=face.image_id,
+            external_image_id=face.external_image_id,
+            person=face.person,
+            box=answers.BoxJson(left=face.box.left, top=face.box.top, width=face.box.width, height=face.box.height),
+            confidence=face.confidence,
+        )
+
+    def similarity(self, score: float) -> float:
+        """Return a cosine score on the calibrated scale, 0-100, as it is compared with thresholds."""
+        return round(self._calibration.similarity(score), 2)
+
+    def _score(self, threshold: float) -> float:
+        # Similarities are rounded before they are compared: look a little further and let that decide.
+        return self._calibration.score(max(0.0, threshold - 0.01))
+
+
+def _template(face: Face) -> Template:
+    if face.template is None:
+        raise BrokenInvariant("A face was to be searched for without a template.")
+    return face.template

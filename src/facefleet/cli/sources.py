@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facefleet.cli.exits import Failure
+from facefleet.cli.tables import harmless
 
 PHOTO_SUFFIXES = frozenset(
     (
@@ -146,6 +147,6 @@ def _row(path: Path, line: int, row: dict[str, str | None]) -> NamedPhoto:
 def _name(text: str, where: str) -> str:
     """Return a person's name in one spelling: macOS writes the same name in other code points (NFD) than keyboards."""
     name = unicodedata.normalize("NFC", text).strip()
-    if not name or not name.isprintable():
-        raise Failure(f"{where} is not a name: it is empty, or has bytes that are no text.")
+    if not name or name != harmless(name):
+        raise Failure(f"{where} is not a name: it is empty, or holds a line break or bytes that are no text.")
     return name

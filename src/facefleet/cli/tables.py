@@ -5,6 +5,7 @@ Names come from strangers' photos and folders, so control characters never reach
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# Control characters, surrogates (bytes of a file name that are no text), line and paragraph separators.
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, long: Sequence[str] = ()) -> None:
     """Print to stdout: a table on a terminal; otherwise a header and one line a row, cells parted by tabs.
@@ -21,7 +25,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, long: 
     Args:
         long: columns that may take several lines where the terminal is narrow.
     """
-    shown = [[_harmless(cell) for cell in row] for row in rows]
+    shown = [[harmless(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in (columns, *shown):
             typer.echo("\t".join(row))
@@ -41,12 +45,12 @@ def print_json(document: Any) -> None:
 
 def complain(sentence: str) -> None:
     """Print what went wrong on stderr."""
-    typer.echo(f"facefleet: {_harmless(sentence)}", err=True)
+    typer.echo(f"facefleet: {harmless(sentence)}", err=True)
 
 
 def say(sentence: str) -> None:
     """Print a remark on stderr, so that stdout holds nothing but results."""
-    typer.echo(_harmless(sentence), err=True)
+    typer.echo(harmless(sentence), err=True)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -54,5 +58,6 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def _harmless(text: str) -> str:
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+def harmless(text: str) -> str:
+    """Return the text with control characters, line breaks and broken bytes replaced."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in _CONTROLS else one for one in text)

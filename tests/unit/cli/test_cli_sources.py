@@ -1,5 +1,6 @@
 """Which photos `facefleet enrol` finds, and whose they are."""
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -53,6 +54,19 @@ def test_a_name_is_the_same_however_the_file_system_spells_it(tmp_path):
     """A folder named on macOS (NFD) gives the same person as one typed on a keyboard (NFC)."""
     touch(tmp_path, unicodedata.normalize("NFD", "Zoë") + "/1.jpg")
     assert found(sources.read(tmp_path, None))[0][1] == unicodedata.normalize("NFC", "Zoë")
+
+
+@pytest.mark.parametrize("name", ["山田\u3000太郎", "O'Brien, Zoë", "Nguyễn\u00a0Du", "عمر‌زاده"])
+def test_names_of_any_script_are_names(tmp_path, name):
+    """Wide and unbreakable spaces, joiners and punctuation belong to names."""
+    touch(tmp_path, f"{name}/1.jpg")
+    assert found(sources.read(tmp_path, None))[0][1] == unicodedata.normalize("NFC", name)
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path):
+    """Bytes that are not UTF-8 cannot become a person's name."""
+    (tmp_path / os.fsdecode(b"Zo\xeb")).mkdir()
+    assert "not a name" in refusal(tmp_path)
 
 
 def test_a_folder_of_one_persons_photos_is_named_by_the_option(tmp_path):

@@ -1,11 +1,12 @@
-"""Idle times, and when a request may come again after one.
+"""Idle times, and when work may come again after one.
 
-Source: Shahrad et al., "Serverless in the Wild", USENIX ATC 2020: keep a histogram of idle times, let the fleet go after
-work, have it back (pre-warm) just before the low percentile of the histogram, and keep it until the high one. Here the
-histogram is the last idle times themselves, and each keeps how many requests came at once after it.
+Source: Shahrad et al., "Serverless in the Wild", USENIX ATC 2020: keep a histogram of idle times, let the fleet go
+after work, have it back (pre-warm) just before the low percentile of the histogram, and keep it until the high one.
+Here the histogram is the last idle times themselves, of at least one boot, and each keeps how much came after it.
 """
 
 from dataclasses import dataclass, replace
+from statistics import NormalDist, fmean, stdev
 
 _KEPT = 24
 _ENOUGH = 4  # idle times that make a pattern
@@ -13,50 +14,69 @@ _MARGIN = 0.02  # of an idle time, against a pattern that drifts
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What idle times are measured against.
+
+    Attributes:
+        boot_s: of a worker.
+        patience_s: objective plus service time: in it, one slot begins one request more.
+    """
+
+    boot_s: float
+    patience_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Idleness:
     """When the fleet was without a request, and for how long.
 
     Attributes:
-        gaps: (idle seconds, requests that came within one boot after), oldest first.
+        gaps: (idle seconds, requests that came at once after), oldest first. Those that came w seconds later count as
+            fewer, by 1 + w / patience, for there was so much more time to begin them.
         since_s: since when nothing has come or been left to do; None while there is work.
         onset_s, onset_total: when work last came after idling, and how many requests had come before.
     """
 
-    gaps: tuple[tuple[float, int], ...] = ()
+    gaps: tuple[tuple[float, float], ...] = ()
     since_s: float | None = None
     onset_s: float | None = None
     onset_total: int = 0
 
-    def add(self, now_s: float, total_before: int, total: int, *, busy: bool, boot_s: float) -> "Idleness":
+    def add(self, now_s: float, total_before: int, total: int, *, busy: bool, pace: Pace) -> "Idleness":
         """Return what is known after one more look: the total of requests before it and now, and if there is work."""
-        noted = self._sized(now_s, total, boot_s)
         if not busy and total == total_before:
-            return noted if noted.since_s is not None else replace(noted, since_s=now_s)
-        if noted.since_s is None:
-            return noted
-        idle_s = now_s - noted.since_s
-        if total_before and idle_s > 0:
-            noted = replace(noted, gaps=(*noted.gaps, (idle_s, max(1, total - total_before)))[-_KEPT:])
-        return replace(noted, since_s=None, onset_s=now_s, onset_total=total_before)
+            return self._sized(now_s, total, pace) if self.since_s is not None else replace(self, since_s=now_s)
+        if self.since_s is None:
+            return self._sized(now_s, total, pace)
+        idle_s = now_s - self.since_s
+        if not total_before or idle_s < pace.boot_s:
+            return replace(self._sized(now_s, total, pace), since_s=None)
+        gaps = (*self.gaps, (idle_s, float(max(1, total - total_before))))[-_KEPT:]
+        return Idleness(gaps=gaps, since_s=None, onset_s=now_s, onset_total=total_before)
 
-    def _sized(self, now_s: float, total: int, boot_s: float) -> "Idleness":
-        """Count the requests after an onset until a worker ordered at the onset would be there."""
+    def _sized(self, now_s: float, total: int, pace: Pace) -> "Idleness":
+        """Count what comes after an onset, until a worker ordered at the onset would be there."""
         if self.onset_s is None:
             return self
-        if now_s - self.onset_s > boot_s:
+        after_s = now_s - self.onset_s
+        if not 0 <= after_s <= pace.boot_s:
             return replace(self, onset_s=None)
-        if not self.gaps:
-            return self
         idle_s, size = self.gaps[-1]
-        return replace(self, gaps=(*self.gaps[:-1], (idle_s, max(size, total - self.onset_total))))
+        size = max(size, (total - self.onset_total) / (1 + after_s / pace.patience_s))
+        return replace(self, gaps=(*self.gaps[:-1], (idle_s, size)))
 
-    def expected(self, now_s: float, boot_s: float, at: float) -> int:
-        """Return how many requests may come at once while a worker ordered now would boot; 0 outside the window."""
-        if self.since_s is None or len(self.gaps) < _ENOUGH:
-            return 0
-        ordered = sorted(idle_s for idle_s, _ in self.gaps)
-        last = ordered[min(len(ordered) - 1, int(at / 100 * len(ordered)))]
-        idle_s = now_s - self.since_s
-        begins = ordered[0] * (1 - _MARGIN) - boot_s
-        ends = last * (1 + _MARGIN)
-        return sorted(size for _, size in self.gaps)[len(self.gaps) // 2] if begins <= idle_s <= ends else 0
+    def expected(self, now_s: float, boot_s: float, at: float) -> float:
+        """Return how many requests may come at once while a worker ordered now would boot; 0 outside the window.
+
+        The window is that of the percentile `at` on either side, of the idle times seen or of a normal distribution
+        with their mean and deviation, whichever is wider.
+        """
+        idle_s = 0.0 if self.since_s is None else now_s - self.since_s
+        if len(self.gaps) < _ENOUGH:
+            return 0.0
+        idle_times = sorted(gap_s for gap_s, _ in self.gaps)
+        last = min(len(idle_times) - 1, int(at / 100 * len(idle_times)))
+        mean, spread = fmean(idle_times), stdev(idle_times) * NormalDist().inv_cdf(at / 100)
+        begins = min(idle_times[0], mean - spread) * (1 - _MARGIN) - boot_s
+        ends = max(idle_times[last], mean + spread) * (1 + _MARGIN)
+        return sorted(size for _, size in self.gaps)[last] if begins <= idle_s <= ends else 0.0

@@ -5,7 +5,7 @@ panic-threshold-percentage 200, container-concurrency-target-percentage 70) and 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from facefleet.core.fleet import Bounds, Decision, Observation, WorkerState
 from facefleet.core.scaling.moves import committed, move_to
@@ -20,7 +20,7 @@ _UTILISATION = 0.7
 class KpaMemory:
     """Concurrency of the last minute; since when it panics, and the most workers wanted since."""
 
-    concurrency: Window = Window()
+    concurrency: Window = field(default_factory=Window)
     panic_since_s: float | None = None
     panic_peak: int = 0
 

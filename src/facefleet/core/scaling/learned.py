@@ -1,13 +1,18 @@
-"""What ours has learned from the observations so far: arrivals, their day and week, idle times, service time."""
+"""What ours has learned from the observations so far: arrivals, their day and week, idle times, service, boots."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from facefleet.core.fleet import Observation
+from facefleet.core.fleet import Observation, WorkerState
 from facefleet.core.scaling.forecast import Arrivals, Season
-from facefleet.core.scaling.idle import Idleness
+from facefleet.core.scaling.idle import Idleness, Pace
 from facefleet.core.scaling.levels import Levels
 
-_STEADY = 200  # requests after which old service times begin to be forgotten
+_STEADY = 1000  # requests after which old service times begin to be forgotten
+_JUMP = 20.0  # a tick this many times the one before is a clock that jumped or a controller that slept
+_BOOTS = 32  # boots remembered
+_FEW_BOOTS = 4
+_SLOW_BOOT = 1.25  # of the mean boot, until a few have been seen
+_SLOW_SHARE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,44 +21,55 @@ class Learned:
 
     Attributes:
         now_s: when it last learned; None before the first observation.
-        tick_s: how long ago the observation before that was.
-        service_s, measured: mean service time of one request, and how many it is the mean of.
+        tick_s: how long after the observation before that was.
+        service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
+        booting: (worker, since when) of those last seen pending.
+        boots: how long the latest boots took, relative to the mean.
     """
 
-    arrivals: Arrivals = Arrivals()
+    arrivals: Arrivals = field(default_factory=Arrivals)
     seasons: tuple[Season, ...] = ()
-    idleness: Idleness = Idleness()
-    levels: Levels = Levels()
+    idleness: Idleness = field(default_factory=Idleness)
+    levels: Levels = field(default_factory=Levels)
     now_s: float | None = None
     tick_s: float = 1.0
     total: int = 0
     service_s: float | None = None
     measured: int = 0
+    booting: tuple[tuple[str, float], ...] = ()
+    boots: tuple[float, ...] = ()
     read_total: int = 0
     read_finished: int = 0
     read_busy_ms: float = 0.0
 
-    def add(self, seen: Observation, slots: int) -> "Learned":
-        """Return what is known after one more observation, of a fleet of at most `slots`."""
+    def add(self, seen: Observation, *, slots: int, slo_s: float, regret_s: float) -> "Learned":
+        """Return what is known after one more observation.
+
+        Args:
+            seen: the observation.
+            slots: the most requests that can be worked on at once.
+            slo_s: how long a request may wait.
+            regret_s: what it costs to stop a worker that is needed again.
+        """
         read = max(seen.enqueued_total, seen.finished_total + seen.visible + seen.in_flight)
         total = self.total + max(0, read - self.read_total)
-        forward = self.now_s is not None and seen.now_s > self.now_s
-        tick_s = seen.now_s - self.now_s if self.now_s is not None and forward else self.tick_s
-        if tick_s > _JUMP * self.tick_s and self.now_s is not None and self.arrivals.known_s:
-            tick_s = self.tick_s
-        busy = seen.visible + seen.in_flight > 0
+        messages = seen.visible + seen.in_flight
         service_s, measured = self._service(seen)
+        pace = Pace(boot_s=seen.boot_s, patience_s=slo_s + (self.service_s or seen.boot_s))
+        booting = {w.worker_id: w.since_s for w in seen.workers if w.state is WorkerState.PENDING}
         return replace(
             self,
             arrivals=self.arrivals.add(seen.now_s, total),
             seasons=tuple(season.add(seen.now_s, total) for season in self.seasons),
-            idleness=self.idleness.add(seen.now_s, self.total, total, busy=busy, boot_s=seen.boot_s),
-            levels=self.levels.add(seen.now_s, min(seen.visible + seen.in_flight, slots), seen.boot_s),
+            idleness=self.idleness.add(seen.now_s, self.total, total, busy=messages > 0, pace=pace),
+            levels=self.levels.add(seen.now_s, min(messages, slots), regret_s),
             now_s=seen.now_s,
-            tick_s=tick_s,
+            tick_s=self._tick_s(seen.now_s),
             total=total,
             service_s=service_s,
             measured=measured,
+            booting=tuple(booting.items()),
+            boots=(self.boots + self._booted(seen))[-_BOOTS:] if self.booting else self.boots,
             read_total=read,
             read_finished=seen.finished_total,
             read_busy_ms=seen.busy_ms_total,
@@ -65,8 +81,29 @@ class Learned:
         seasonal = max((season.rate_hz(now_s + ahead_s) for season in self.seasons), default=0.0)
         return max(self.arrivals.rate_hz(ahead_s, self.tick_s), seasonal)
 
+    @property
+    def slow_boot(self) -> float:
+        """A slow boot, the 90th percentile, as a multiple of the mean; at least 1."""
+        if len(self.boots) < _FEW_BOOTS:
+            return _SLOW_BOOT
+        return max(1.0, sorted(self.boots)[int(_SLOW_SHARE * len(self.boots))])
+
+    def _tick_s(self, now_s: float) -> float:
+        if self.now_s is None or now_s <= self.now_s:
+            return self.tick_s
+        tick_s = now_s - self.now_s
+        return self.tick_s if self.arrivals.known_s and tick_s > _JUMP * self.tick_s else tick_s
+
+    def _booted(self, seen: Observation) -> tuple[float, ...]:
+        began = dict(self.booting)
+        return tuple(
+            max(0.0, worker.since_s - began[worker.worker_id]) / max(seen.boot_s, 1e-3)
+            for worker in seen.workers
+            if worker.state is WorkerState.RUNNING and worker.worker_id in began
+        )
+
     def _service(self, seen: Observation) -> tuple[float | None, int]:
-        """Average over all requests at first, over the last 200 or so later on."""
+        """Average over all requests at first, over the last thousand or so later on."""
         count = seen.finished_total - self.read_finished
         spent_s = (seen.busy_ms_total - self.read_busy_ms) / 1000
         if count <= 0 or spent_s <= 0:
@@ -74,6 +111,3 @@ class Learned:
         measured = min(self.measured + count, max(_STEADY, count))
         before = self.service_s or 0.0
         return before + (spent_s - count * before) / measured, measured
-
-
-_JUMP = 20.0  # a tick this many times the last one is a clock that jumped or a controller that slept

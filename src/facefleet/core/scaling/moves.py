@@ -31,8 +31,8 @@ def clamp(want: int, bounds: Bounds) -> int:
 def move_to(want: int, seen: Observation, bounds: Bounds, why: str) -> Decision:
     """Decide what brings running and pending workers to `want`.
 
-    Too many workers drain only as far as idle ones go, so nobody waits for a drain and no work is at stake. Pending
-    workers are left alone until they run.
+    Too many workers drain only as far as idle ones go, so no work is at stake, and only as far as the others are there
+    already: a worker that boots replaces nobody yet.
 
     Args:
         want: the number of workers aimed at; moved inside the bounds.
@@ -44,7 +44,7 @@ def move_to(want: int, seen: Observation, bounds: Bounds, why: str) -> Decision:
     have = committed(seen)
     if goal > have:
         return Decision(start=goal - have, drain=(), reason=f"{why}: start {goal - have}.")
-    leaving = idle_workers(seen)[: have - goal]
+    leaving = idle_workers(seen)[: max(0, seen.count(WorkerState.RUNNING) - goal)]
     if leaving:
         names = tuple(worker.worker_id for worker in leaving)
         return Decision(start=0, drain=names, reason=f"{why}: drain {len(names)} idle.")

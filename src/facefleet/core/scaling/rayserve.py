@@ -6,7 +6,7 @@ look-back of 30 s, divided by a target of 2 a replica; up after 30 s of wanting 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from facefleet.core.fleet import Bounds, Decision, Observation
 from facefleet.core.scaling.moves import committed, move_to
@@ -20,7 +20,7 @@ _UP_S, _DOWN_S = 30.0, 600.0
 class RayServeMemory:
     """Ongoing requests of late; which way it has wanted to go (-1, 0, 1), and since when."""
 
-    ongoing: Window = Window()
+    ongoing: Window = field(default_factory=Window)
     way: int = 0
     since_s: float = 0.0
 

@@ -60,19 +60,29 @@ class Crew:
         free, busy: slots of running workers.
         ready_s: for each slot of a pending worker, in how many seconds it is there.
         service_s: mean service time; infinite while unknown.
+        sigmas: how surely.
     """
 
     free: int
     busy: int
     ready_s: tuple[float, ...]
     service_s: float
+    sigmas: float
 
     def begins(self, within_s: float) -> float:
-        """Return how many requests can be begun in that time if there are always enough."""
-        here = self.free + (self.free + self.busy) * within_s / self.service_s
-        return here + sum(1 + (within_s - ready) / self.service_s for ready in self.ready_s if ready <= within_s)
+        """Return how many requests are all but surely begun in that time if there are always enough.
+
+        Each slot there begins one when it is free or comes, and another for each it finishes. How many are finished is
+        taken for Poisson, and `sigmas` standard deviations below the mean are counted on.
+        """
+        there = [0.0] * (self.free + self.busy) + [ready for ready in self.ready_s if ready <= within_s]
+        finished = sum(within_s - ready for ready in there) / self.service_s
+        return len(there) - self.busy + max(0.0, finished - self.sigmas * math.sqrt(finished))
 
     def more_slots(self, requests: float, *, within_s: float, boot_s: float) -> float:
         """Return the slots to add, there after `boot_s`, so that this many requests are begun in that time."""
         missing = requests - self.begins(within_s)
-        return missing / (1 + (within_s - boot_s) / self.service_s) if missing > 0 else 0.0
+        if missing <= 0:
+            return 0.0
+        slots = missing / (1 + (within_s - boot_s) / self.service_s)
+        return slots if self.free + self.busy + len(self.ready_s) else max(1.0, slots)

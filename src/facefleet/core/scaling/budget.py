@@ -1,0 +1,40 @@
+"""Spending no more than so much an hour, and saving what is not spent for when it is needed."""
+
+import math
+from dataclasses import dataclass
+
+from facefleet.core.scaling.terms import Billing, Objective
+
+_SAVED_H = 1.0  # at most this many hours of the budget can be saved
+_SPREAD_S = 300.0  # savings are spent over no less than this
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purse:
+    """What was saved of the budget so far: over any T hours the fleet spends at most budget x (T + 1).
+
+    Billing minimums and the last requests of workers that drain come on top.
+
+    Attributes:
+        saved: in the currency of the budget; negative after spending ahead.
+        now_s: when it was last counted.
+    """
+
+    saved: float = 0.0
+    now_s: float | None = None
+
+    def count(self, now_s: float, workers: int, objective: Objective, billing: Billing) -> "Purse":
+        """Return the purse after `workers` workers were paid since it was last counted."""
+        if objective.budget_per_h is None or self.now_s is None:
+            return Purse(saved=self.saved, now_s=now_s)
+        hours = max(0.0, now_s - self.now_s) / 3600
+        saved = self.saved + (objective.budget_per_h - workers * billing.price_per_h) * hours
+        return Purse(saved=min(saved, objective.budget_per_h * _SAVED_H), now_s=now_s)
+
+    def affords(self, boot_s: float, objective: Objective, billing: Billing) -> float:
+        """Return how many workers there may be now; infinite without a budget or a price."""
+        if objective.budget_per_h is None or billing.price_per_h <= 0:
+            return math.inf
+        spread_h = max(_SPREAD_S, 2 * boot_s, billing.minimum_s) / 3600
+        hourly = objective.budget_per_h + self.saved / spread_h
+        return max(0, math.floor(hourly / billing.price_per_h + 1e-9))

@@ -24,8 +24,8 @@ def calibrate(comparisons: Comparisons, *, model_id: str, data: str) -> Calibrat
             "list more people, each in a folder of their own."
         )
     points: list[Point] = []
-    for rate in _RATES:
+    for rate in (rate for rate in _RATES if supports(rate, len(impostor))):
         score = round(score_at_fmr(impostor, rate), 6)
-        if supports(rate, len(impostor)) and (not points or score > points[-1].score):
+        if not points or score > points[-1].score:
             points.append(Point(score, round(similarity_at(rate), 4)))
     return Calibration(model_id=model_id, points=tuple(points), impostor_pairs=len(impostor), data=data)

@@ -1,0 +1,1 @@
+"""A deterministic discrete-event simulation of a fleet under the very policies that the controller runs."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from facefleet.core.fleet import Bounds, Observation, Policy, WorkerState
+from facefleet.core.fleet import Bounds, Decision, Observation, Policy, WorkerState
 from facefleet.lab.simulate.fleet import SimulatedFleet, World
 from facefleet.lab.simulate.workload import Seconds, Workload
 
@@ -43,7 +43,6 @@ class Run:
     Attributes:
         waits_s: (N,) seconds from arrival until a worker began, in order of arrival.
         billed_s: worker-seconds charged for, boot included.
-        run_s: worker-seconds used, before minimum and rounding.
         unanswered: requests that no worker had begun when the simulation gave up; they count as waiting until then.
         looks: what happened at each tick; empty for a schedule made without a controller.
     """
@@ -51,7 +50,6 @@ class Run:
     policy: str
     waits_s: Seconds
     billed_s: float
-    run_s: float
     starts: int
     stops: int
     unanswered: int = 0
@@ -59,7 +57,14 @@ class Run:
 
 
 def simulate(
-    workload: Workload, services_s: Seconds, policy: Policy[Any], *, bounds: Bounds, world: World, seed: int
+    workload: Workload,
+    services_s: Seconds,
+    policy: Policy[Any],
+    *,
+    bounds: Bounds,
+    world: World,
+    seed: int,
+    warmup_s: float = 0.0,
 ) -> Run:
     """Run a policy over a workload.
 
@@ -70,52 +75,70 @@ def simulate(
         bounds: the fewest and the most workers.
         world: the fleet and its charges.
         seed: of the boot delays; they are the same for every policy, first start to last.
+        warmup_s: requests that arrive before, and worker-seconds, starts and stops before, are not counted.
     """
     fleet = SimulatedFleet(world, np.random.default_rng([seed, 2]))
-    arrivals, services = workload.arrivals_s.tolist(), services_s.tolist()
-    done_s = np.concatenate(([0.0], np.cumsum(services_s)))
-    begins: list[float] = []
+    line = _Line(workload, services_s)
     looks: list[Look] = []
     memory = policy.begin()
     now = 0.0
+    before = (0.0, 0, 0)
     fleet.start(bounds.minimum, now)
     for now in _ticks(world.tick_s, workload.duration_s * _PATIENCE + _GRACE_S):
-        arrived = bisect_right(arrivals, now, len(begins))
-        _work(arrivals, services, begins, fleet.slots, arrived, now)
-        workers, at_work = fleet.observe(now)
-        begun = len(begins)
-        if begun == len(arrivals) and not at_work and now >= workload.duration_s:
+        line.hand_out(fleet.slots, now)
+        if now <= warmup_s:
+            before = (fleet.spent_s(now), fleet.starts, fleet.stops)
+        seen = _observe(line, fleet, world, now)
+        if now >= workload.duration_s and seen.finished_total == len(line.arrivals):
             break
-        seen = Observation(
-            now_s=now,
-            visible=arrived - begun,
-            in_flight=len(at_work),
-            oldest_age_s=now - arrivals[begun] if arrived > begun else 0.0,
-            enqueued_total=arrived,
-            finished_total=begun - len(at_work),
-            busy_ms_total=1000.0 * (float(done_s[begun]) - sum(services[request] for request in at_work)),
-            workers=workers,
-            boot_s=fleet.boot_s,
-            stop_s=world.stop_s,
-            capacity=world.capacity,
-        )
         decision, memory = policy.decide(seen, bounds, memory)
         fleet.start(min(decision.start, bounds.maximum - fleet.serving), now)
         fleet.drain(decision.drain, now)
-        looks.append(_look(seen, decision.start, len(decision.drain), decision.reason))
-    fleet.close(now)
-    begun = len(begins)
-    waits = np.concatenate((np.array(begins), np.full(len(arrivals) - begun, now))) - workload.arrivals_s
+        looks.append(_look(seen, decision))
+    begun = len(line.begins)
+    waits = np.concatenate((np.array(line.begins), np.full(len(line.arrivals) - begun, now))) - workload.arrivals_s
     return Run(
         policy=policy.name,
-        waits_s=np.maximum(waits, 0.0),
-        billed_s=fleet.billed_s,
-        run_s=fleet.run_s,
-        starts=fleet.starts,
-        stops=fleet.stops,
-        unanswered=len(arrivals) - begun,
+        waits_s=np.maximum(waits, 0.0)[workload.arrivals_s >= warmup_s],
+        billed_s=fleet.spent_s(now) - before[0],
+        starts=fleet.starts - before[1],
+        stops=fleet.stops - before[2],
+        unanswered=len(line.arrivals) - begun,
         looks=tuple(looks),
     )
+
+
+class _Line:
+    """Requests in order of arrival.
+
+    Attributes:
+        arrivals, services: seconds, of every request.
+        begins: when a worker began each, as far as they are begun.
+        arrived: how many have come.
+    """
+
+    def __init__(self, workload: Workload, services_s: Seconds) -> None:
+        self.arrivals: list[float] = workload.arrivals_s.tolist()
+        self.services: list[float] = services_s.tolist()
+        self.begins: list[float] = []
+        self.arrived = 0
+        self._work_s = np.concatenate(([0.0], np.cumsum(services_s)))
+
+    def hand_out(self, slots: list[tuple[float, int, int]], now_s: float) -> None:
+        """Give each request that has arrived to the slot that is free first, until none is free before `now_s`."""
+        arrivals, services, begun = self.arrivals, self.services, self.begins.append
+        self.arrived = bisect_right(arrivals, now_s, self.arrived)
+        for request in range(len(self.begins), self.arrived):
+            if not slots or slots[0][0] > now_s:
+                return
+            free, number, _ = slots[0]
+            begin = max(free, arrivals[request])
+            begun(begin)
+            heapreplace(slots, (begin + services[request], number, request))
+
+    def finished_s(self, at_work: list[int]) -> float:
+        """Return the work of all requests that are begun and done."""
+        return float(self._work_s[len(self.begins)]) - sum(self.services[request] for request in at_work)
 
 
 def _ticks(tick_s: float, end_s: float) -> Iterator[float]:
@@ -125,26 +148,25 @@ def _ticks(tick_s: float, end_s: float) -> Iterator[float]:
         count += 1
 
 
-def _work(
-    arrivals: list[float],
-    services: list[float],
-    begins: list[float],
-    slots: list[tuple[float, int, int]],
-    arrived: int,
-    now_s: float,
-) -> None:
-    """Give each request that has arrived to the slot that is free first, until none is free before `now_s`."""
-    for request in range(len(begins), arrived):
-        if not slots or slots[0][0] > now_s:
-            return
-        free, number, _ = slots[0]
-        arrival = arrivals[request]
-        begin = arrival if arrival > free else free
-        begins.append(begin)
-        heapreplace(slots, (begin + services[request], number, request))
+def _observe(line: _Line, fleet: SimulatedFleet, world: World, now_s: float) -> Observation:
+    workers, at_work = fleet.observe(now_s)
+    begun = len(line.begins)
+    return Observation(
+        now_s=now_s,
+        visible=line.arrived - begun,
+        in_flight=len(at_work),
+        oldest_age_s=now_s - line.arrivals[begun] if line.arrived > begun else 0.0,
+        enqueued_total=line.arrived,
+        finished_total=begun - len(at_work),
+        busy_ms_total=1000.0 * line.finished_s(at_work),
+        workers=workers,
+        boot_s=fleet.boot_s,
+        stop_s=world.stop_s,
+        capacity=world.capacity,
+    )
 
 
-def _look(seen: Observation, start: int, drain: int, reason: str) -> Look:
+def _look(seen: Observation, decision: Decision) -> Look:
     states = [worker.state for worker in seen.workers]
     return Look(
         at_s=seen.now_s,
@@ -155,7 +177,7 @@ def _look(seen: Observation, start: int, drain: int, reason: str) -> Look:
         pending=states.count(WorkerState.PENDING),
         running=states.count(WorkerState.RUNNING),
         leaving=states.count(WorkerState.DRAINING) + states.count(WorkerState.STOPPING),
-        start=start,
-        drain=drain,
-        reason=reason,
+        start=decision.start,
+        drain=len(decision.drain),
+        reason=decision.reason,
     )

@@ -5,7 +5,7 @@ that was busy last would make idle workers easier to find than they are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappush
 
 import numpy as np
@@ -30,13 +30,13 @@ class World:
         billing: how worker time is charged.
     """
 
-    boot: Durations = fixed(1.0)
+    boot: Durations = field(default_factory=lambda: fixed(1.0))
     stop_s: float = 1.0
     tick_s: float = 1.0
     capacity: int = 1
     warm: int = 0
-    warm_boot: Durations = fixed(1.0)
-    billing: Billing = Billing()
+    warm_boot: Durations = field(default_factory=lambda: fixed(1.0))
+    billing: Billing = field(default_factory=Billing)
 
 
 @dataclass(slots=True)
@@ -46,6 +46,7 @@ class _Place:
     shown: Worker  # as last observed, kept while nothing changes
     started_s: float
     ready_s: float
+    warm: bool
     drained_s: float = float("inf")
 
 
@@ -54,13 +55,11 @@ class SimulatedFleet:
 
     Attributes:
         slots: heap of (free at, worker number, request or -1): what serves, now or once it has booted.
-        billed_s, run_s: charged and plain worker-seconds of the workers that have ended.
-        boot_s: mean of the boots that have ended.
+        starts, stops: how many workers were ordered, and how many told to drain.
     """
 
     def __init__(self, world: World, rng: np.random.Generator) -> None:
         self.slots: list[tuple[float, int, int]] = []
-        self.billed_s = self.run_s = 0.0
         self.starts = self.stops = 0
         self._world, self._rng = world, rng
         self._cold: list[float] = []
@@ -69,12 +68,16 @@ class SimulatedFleet:
         self._leaving: dict[int, _Place] = {}  # draining and stopping
         self._last_slots: list[tuple[float, int, int]] = []  # of those that drain
         self._stopped = world.warm
-        self._boots, self._boots_s = 0, 0.0
+        self._ended_s = 0.0  # charged for workers that have drained
+        self._boots = {False: (0, 0.0), True: (0, 0.0)}  # by whether warm: how many, and how long in all
 
     @property
     def boot_s(self) -> float:
-        """Mean boot as measured so far; the true mean before the first."""
-        return self._boots_s / self._boots if self._boots else self._world.boot.mean_s
+        """What the next start takes on average, as measured so far; the true mean before the first."""
+        warm = self._uses_warm()
+        count, total_s = self._boots[warm]
+        expected = self._world.warm_boot if warm else self._world.boot
+        return total_s / count if count else expected.mean_s
 
     @property
     def serving(self) -> int:
@@ -82,15 +85,15 @@ class SimulatedFleet:
         return len(self._live)
 
     def start(self, count: int, now_s: float) -> None:
-        """Begin to boot `count` workers, stopped ones first."""
+        """Begin to boot `count` workers: stopped ones while there are some and they are faster, else new ones."""
         for _ in range(count):
             number = self.starts
             self.starts += 1
-            warm = self._stopped > 0
+            warm = self._uses_warm()
             self._stopped -= warm
             ready = now_s + self._next_boot(warm=warm)
             shown = Worker(worker_id=f"w{number}", state=WorkerState.PENDING, since_s=now_s)
-            self._live[number] = _Place(shown, now_s, ready)
+            self._live[number] = _Place(shown, now_s, ready, warm)
             for _ in range(self._world.capacity):
                 heappush(self.slots, (ready, number, -1))
 
@@ -108,13 +111,14 @@ class SimulatedFleet:
             place.drained_s = max(now_s, *(free for free, owner, _ in leaving if owner == number))
             place.shown = replace(place.shown, state=WorkerState.DRAINING, since_s=now_s, idle_since_s=None)
             self._leaving[number] = place
-            self._charge(place.drained_s - place.started_s)
+            self._ended_s += self._world.billing.billed_s(place.drained_s - place.started_s)
+            self.stops += 1
         self._last_slots += [slot for slot in leaving if slot[0] > now_s]
 
-    def close(self, now_s: float) -> None:
-        """Charge for whatever still runs."""
-        for place in self._live.values():
-            self._charge(max(0.0, now_s - place.started_s))
+    def spent_s(self, now_s: float) -> float:
+        """Return the worker-seconds charged for until now, those of the workers that still serve included."""
+        bill = self._world.billing.billed_s
+        return self._ended_s + sum(bill(max(0.0, now_s - place.started_s)) for place in self._live.values())
 
     def observe(self, now_s: float) -> tuple[tuple[Worker, ...], list[int]]:
         """Return the workers as a controller sees them, and the requests being worked on."""
@@ -141,8 +145,8 @@ class SimulatedFleet:
     def _show_running(self, place: _Place, idle_since_s: float | None, requests: int) -> None:
         shown = place.shown
         if shown.state is WorkerState.PENDING:
-            self._boots += 1
-            self._boots_s += place.ready_s - place.started_s
+            count, total_s = self._boots[place.warm]
+            self._boots[place.warm] = (count + 1, total_s + place.ready_s - place.started_s)
             shown = replace(shown, state=WorkerState.RUNNING, since_s=place.ready_s)
         if shown.idle_since_s != idle_since_s or len(shown.jobs) != requests or shown is not place.shown:
             place.shown = Worker(
@@ -162,10 +166,8 @@ class SimulatedFleet:
             elif place.drained_s <= now_s and place.shown.state is WorkerState.DRAINING:
                 place.shown = replace(place.shown, state=WorkerState.STOPPING, since_s=place.drained_s)
 
-    def _charge(self, run_s: float) -> None:
-        self.stops += 1
-        self.run_s += run_s
-        self.billed_s += self._world.billing.billed_s(run_s)
+    def _uses_warm(self) -> bool:
+        return self._stopped > 0 and self._world.warm_boot.mean_s <= self._world.boot.mean_s
 
     def _next_boot(self, *, warm: bool) -> float:
         drawn, source = (self._restarts, self._world.warm_boot) if warm else (self._cold, self._world.boot)

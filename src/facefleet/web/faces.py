@@ -1,6 +1,7 @@
 """The faces and persons of a collection: enrolling, listing and deleting them."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from facefleet.core.answers import BoxJson, EnrolAnswer, PoseJson, QualityJson
-from facefleet.core.faces import EnrolledFace, Person
+from facefleet.core.faces import Box, EnrolledFace, Person, Pose, Quality
 from facefleet.errors import NotFound
 from facefleet.usecases import galleries
 from facefleet.web.paging import Deleted, Listing, PageQuery, listing
@@ -138,13 +139,17 @@ def _face_json(face: EnrolledFace) -> FaceRecord:
         image_id=face.image_id,
         external_image_id=face.external_image_id,
         photo_sha256=face.photo_sha256,
-        box=BoxJson.model_validate(face.box, from_attributes=True),
-        confidence=face.confidence,
-        quality=QualityJson.model_validate(face.quality, from_attributes=True) if face.quality else None,
-        pose=PoseJson.model_validate(face.pose, from_attributes=True) if face.pose else None,
+        box=BoxJson(**_rounded(face.box, 4)),
+        confidence=round(face.confidence, 4),
+        quality=QualityJson(**_rounded(face.quality, 1)) if face.quality else None,
+        pose=PoseJson(**_rounded(face.pose, 1)) if face.pose else None,
         crop=None if face.crop_key is None else f"{path}/crop",
         created=datetime.fromtimestamp(face.created_s, UTC),
     )
+
+
+def _rounded(numbers: Box | Quality | Pose, digits: int) -> dict[str, float]:
+    return {name: round(value, digits) for name, value in asdict(numbers).items()}
 
 
 def _person_json(person: Person) -> PersonRecord:

@@ -3,7 +3,8 @@
 The service has no login of its own and listens on this machine by default, so the danger is another web page in the
 user's browser. Two doors are shut (OWASP, Cross-Site Request Forgery; DNS rebinding):
 
-- A page of another origin may send forms here. Browsers say so in `Sec-Fetch-Site` and `Origin`; programs send neither.
+- A page of another origin may send forms here. Browsers say so in `Sec-Fetch-Site`, older ones in `Origin`; programs
+  send neither. (The rule is that of Go's `http.CrossOriginProtection`.)
 - A page may let its own host name point to 127.0.0.1 and then is of our origin. While the service listens on this
   machine only, `Host` must therefore be an address or `localhost`, never a name that somebody else can point here.
 """
@@ -63,9 +64,7 @@ class Guard:
             )
         if method in _SAFE_METHODS:
             return None
-        origin = headers.get("origin")
-        site = headers.get("sec-fetch-site", "none")
-        if site not in ("none", "same-origin") or (origin is not None and urlsplit(origin).netloc != host):
+        if _is_foreign(headers, host):
             return "Pages of other origins may change nothing here; send this from a program or from our own page."
         return None
 
@@ -86,6 +85,14 @@ class Guard:
         return limited
 
 
+def _is_foreign(headers: Headers, host: str) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("none", "same-origin")
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != host
+
+
 def _is_local(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -95,11 +102,10 @@ def _is_local(host: str) -> bool:
 
 def _is_local_name(host: str) -> bool:
     """Tell whether a Host header names no machine that somebody else could have named."""
-    name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
     try:
-        ipaddress.ip_address(name)
+        name = urlsplit(f"//{host}").hostname
+        if name is None:
+            return not host  # programs that speak HTTP/1.0 send none
+        return name == "localhost" or name.endswith(".localhost") or bool(ipaddress.ip_address(name))
     except ValueError:
-        return not name  # HTTP/1.0 programs send no Host
-    return True
+        return False

@@ -5,6 +5,7 @@ Every web node shows the whole queue and fleet, so over several nodes take the `
 """
 
 import json
+import math
 import re
 from time import perf_counter
 
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facefleet.core.fleet import WorkerState
+from facefleet.errors import Unavailable
 from facefleet.ports import Queue, Roster
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -62,11 +64,16 @@ class Metrics:
             self._stages.labels(stage).observe(took_ms / 1000)
 
     async def scrape(self, queue: Queue, roster: Roster) -> bytes:
-        """Return everything in Prometheus's text format.
+        """Return everything in Prometheus's text format; without queue and fleet while these cannot be read."""
+        try:
+            await self._read(queue, roster)
+        except Unavailable:
+            self._jobs.clear()
+            self._workers.clear()
+            self._oldest.set(math.nan)
+        return generate_latest(self._registry)
 
-        Raises:
-            Unavailable: queue or roster cannot be read.
-        """
+    async def _read(self, queue: Queue, roster: Roster) -> None:
         counts = await queue.counts()
         for state, jobs in (("visible", counts.visible), ("in_flight", counts.in_flight), ("dead", counts.dead)):
             self._jobs.labels(state).set(jobs)
@@ -75,7 +82,6 @@ class Metrics:
         for worker_state in WorkerState:
             self._workers.labels(worker_state.value).set(sum(worker.state is worker_state for worker in workers))
         await self._count_decisions(roster)
-        return generate_latest(self._registry)
 
     async def _count_decisions(self, roster: Roster) -> None:
         latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT)

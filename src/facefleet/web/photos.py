@@ -210,7 +210,8 @@ def _boundary(request: Request, fields: Sequence[str]) -> bytes:
 
 def _wanted(fields: Sequence[str]) -> str:
     example = " ".join(f"-F {name}=@photo.jpg" for name in fields)
-    return f"Send multipart/form-data with the {_named(fields)}, each holding one photo (curl {example})."
+    holding = "holding" if len(fields) == 1 else "each holding"
+    return f"Send multipart/form-data with the {_named(fields)}, {holding} one photo (curl {example})."
 
 
 def _got(names: Sequence[str]) -> str:

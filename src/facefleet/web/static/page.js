@@ -76,6 +76,7 @@ async function enrol(event) {
 
 async function show(file, answer) {
   by("result").hidden = false;
+  by("table").hidden = answer.faces.length === 0;
   by("enrol").hidden = answer.faces.length !== 1;
   by("took").textContent = `${answer.image.width} × ${answer.image.height} pixels, answered in ${Math.round(answer.took_ms.total)} ms`;
   by("canvas").setAttribute("aria-label", `The photo with ${answer.faces.length} faces marked`);
@@ -85,8 +86,8 @@ async function show(file, answer) {
 
 function row(face, index) {
   const line = document.createElement("tr");
-  const next = face.candidates.filter((one) => one.person !== face.person).slice(0, 2);
   const best = face.candidates.find((one) => one.person === face.person && face.person !== null);
+  const next = face.candidates.filter((one) => one !== best).slice(0, 2);
   for (const text of [
     index + 1,
     face.person ?? "unknown",

@@ -1,5 +1,6 @@
 """The ports in memory: the reference semantics of the contract tests, lost when the process ends."""
 
 from facefleet.adapters.memory.queue import MemoryQueue
+from facefleet.adapters.memory.roster import MemoryRoster
 
-__all__ = ["MemoryQueue"]
+__all__ = ["MemoryQueue", "MemoryRoster"]

@@ -1,0 +1,70 @@
+"""`Roster` in memory: the reference semantics."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from facefleet.core.fleet import Decision, Worker, WorkerReport
+
+
+class MemoryRoster:
+    """What the rooms of one process know of each other."""
+
+    def __init__(self, *, clock: Callable[[], float], silent_s: float = 10.0, kept_decisions: int = 10_000) -> None:
+        self._clock = clock
+        self._silent_s = silent_s
+        self._reports: dict[str, WorkerReport] = {}
+        self._told_to_drain: set[str] = set()
+        self._workers: tuple[Worker, ...] = ()
+        self._decisions: deque[tuple[float, Decision, Mapping[str, float]]] = deque(maxlen=kept_decisions)
+        self._led = False
+
+    async def report(self, report: WorkerReport) -> bool:
+        """Record a worker's heartbeat; return whether it has been asked to drain."""
+        now_s = self._clock()
+        before = self._reports.get(report.worker_id)
+        rests_on = before is not None and not before.jobs and before.finished == report.finished
+        idle_since_s = 0.0 if report.jobs else before.idle_since_s if before is not None and rests_on else now_s
+        self._reports[report.worker_id] = replace(report, reported_s=now_s, idle_since_s=idle_since_s)
+        return report.worker_id in self._told_to_drain
+
+    async def leave(self, worker_id: str) -> None:
+        """Remove a worker that ends in good order."""
+        self._reports.pop(worker_id, None)
+        self._told_to_drain.discard(worker_id)
+
+    async def reports(self) -> Sequence[WorkerReport]:
+        """Return the last report of each worker that is not silent."""
+        after_s = self._clock() - self._silent_s
+        return [self._reports[name] for name in sorted(self._reports) if self._reports[name].reported_s > after_s]
+
+    async def ask_to_drain(self, worker_ids: Sequence[str]) -> None:
+        """Leave word for workers that cannot be sent a signal."""
+        self._told_to_drain |= set(worker_ids) & self._reports.keys()
+
+    async def publish(self, workers: Sequence[Worker]) -> None:
+        """Replace the fleet as all rooms see it."""
+        self._workers = tuple(workers)
+
+    async def workers(self) -> Sequence[Worker]:
+        """Return the fleet as last published."""
+        return self._workers
+
+    async def record(self, decision: Decision, *, at_s: float, seen: Mapping[str, float]) -> None:
+        """Append to the history of decisions."""
+        self._decisions.appendleft((at_s, decision, dict(seen)))
+
+    async def decisions(self, *, limit: int) -> Sequence[tuple[float, Decision, Mapping[str, float]]]:
+        """Return the latest decisions, newest first."""
+        return list(self._decisions)[:limit]
+
+    @asynccontextmanager
+    async def lead(self) -> AsyncIterator[bool]:
+        """Try to become the one controller that acts."""
+        leading, self._led = not self._led, True
+        try:
+            yield leading
+        finally:
+            if leading:
+                self._led = False

@@ -1,0 +1,142 @@
+"""`Roster` on PostgreSQL: heartbeats, the published fleet, the history of decisions, and the one who leads."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
+
+from facefleet.adapters.postgres import Database
+from facefleet.core.fleet import Decision, Worker, WorkerReport
+
+_LEADING = 0x0FACEF2  # advisory lock: one controller leads
+_WORKERS: TypeAdapter[tuple[Worker, ...]] = TypeAdapter(tuple[Worker, ...])
+
+# Idle since the first report without a job after which no job was finished: one that came and went between two
+# heartbeats was work too.
+_REPORT = """
+    INSERT INTO workers (worker_id, host, pid, draining, jobs, finished, reported_at, idle_since)
+    VALUES (%(worker_id)s, %(host)s, %(pid)s, %(draining)s, %(jobs)s, %(finished)s, clock_timestamp(),
+            CASE WHEN cardinality(%(jobs)s::text[]) = 0 THEN clock_timestamp() END)
+    ON CONFLICT (worker_id) DO UPDATE SET
+        host = excluded.host, pid = excluded.pid, draining = excluded.draining, jobs = excluded.jobs,
+        finished = excluded.finished, reported_at = excluded.reported_at,
+        idle_since = CASE
+            WHEN cardinality(excluded.jobs) > 0 THEN NULL
+            WHEN workers.finished = excluded.finished THEN coalesce(workers.idle_since, excluded.idle_since)
+            ELSE excluded.idle_since
+        END
+    RETURNING told_to_drain
+"""
+_LEAVE = "DELETE FROM workers WHERE worker_id = %s"
+_REPORTS = """
+    SELECT worker_id, host, pid, draining, jobs, finished, extract(epoch FROM reported_at)::float8,
+           coalesce(extract(epoch FROM idle_since), 0)::float8
+    FROM workers WHERE reported_at > clock_timestamp() - %s * interval '1 s' ORDER BY worker_id
+"""
+_ASK_TO_DRAIN = "UPDATE workers SET told_to_drain = true WHERE worker_id = ANY(%s)"
+_PUBLISH = """
+    WITH silent AS (DELETE FROM workers WHERE reported_at < clock_timestamp() - %(silent_s)s * interval '1 s')
+    INSERT INTO fleet (workers) VALUES (%(workers)s::jsonb)
+    ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers
+"""
+_PUBLISHED = "SELECT workers::text FROM fleet"
+_RECORD = """
+    WITH old AS (DELETE FROM decisions WHERE number <= (SELECT max(number) FROM decisions) - %(keep)s)
+    INSERT INTO decisions (at_s, start, drain, reason, seen)
+    VALUES (%(at_s)s, %(start)s, %(drain)s, %(reason)s, %(seen)s)
+"""
+_DECISIONS = "SELECT at_s, start, drain, reason, seen FROM decisions ORDER BY number DESC LIMIT %s"
+
+
+class PostgresRoster:
+    """What the rooms know of each other.
+
+    Args:
+        silent_s: after this long without a heartbeat a worker counts as gone.
+        kept_decisions: how long the history is.
+    """
+
+    def __init__(self, database: Database, *, silent_s: float = 10.0, kept_decisions: int = 10_000) -> None:
+        self._database = database
+        self._silent_s = silent_s
+        self._kept_decisions = kept_decisions
+
+    async def report(self, report: WorkerReport) -> bool:
+        """Record a worker's heartbeat; return whether it has been asked to drain."""
+        ((told_to_drain,),) = await self._database.run(
+            _REPORT,
+            {
+                "worker_id": report.worker_id,
+                "host": report.host,
+                "pid": report.pid,
+                "draining": report.draining,
+                "jobs": list(report.jobs),
+                "finished": report.finished,
+            },
+        )
+        return bool(told_to_drain)
+
+    async def leave(self, worker_id: str) -> None:
+        """Remove a worker that ends in good order."""
+        await self._database.run(_LEAVE, [worker_id])
+
+    async def reports(self) -> Sequence[WorkerReport]:
+        """Return the last report of each worker that is not silent."""
+        rows = await self._database.run(_REPORTS, [self._silent_s])
+        return [
+            WorkerReport(
+                worker_id=worker_id,
+                host=host,
+                pid=pid,
+                draining=draining,
+                jobs=tuple(jobs),
+                finished=finished,
+                reported_s=reported_s,
+                idle_since_s=idle_since_s,
+            )
+            for worker_id, host, pid, draining, jobs, finished, reported_s, idle_since_s in rows
+        ]
+
+    async def ask_to_drain(self, worker_ids: Sequence[str]) -> None:
+        """Leave word for workers that cannot be sent a signal."""
+        await self._database.run(_ASK_TO_DRAIN, [list(worker_ids)])
+
+    async def publish(self, workers: Sequence[Worker]) -> None:
+        """Replace the fleet as all rooms see it; forget workers that fell silent."""
+        shown = _WORKERS.dump_json(tuple(workers)).decode()
+        await self._database.run(_PUBLISH, {"workers": shown, "silent_s": self._silent_s})
+
+    async def workers(self) -> Sequence[Worker]:
+        """Return the fleet as last published."""
+        rows = await self._database.run(_PUBLISHED)
+        return _WORKERS.validate_json(rows[0][0]) if rows else ()
+
+    async def record(self, decision: Decision, *, at_s: float, seen: Mapping[str, float]) -> None:
+        """Append to the history of decisions."""
+        await self._database.run(
+            _RECORD,
+            {
+                "at_s": at_s,
+                "start": decision.start,
+                "drain": list(decision.drain),
+                "reason": decision.reason,
+                "seen": Jsonb(dict(seen)),
+                "keep": self._kept_decisions - 1,
+            },
+        )
+
+    async def decisions(self, *, limit: int) -> Sequence[tuple[float, Decision, Mapping[str, float]]]:
+        """Return the latest decisions, newest first."""
+        rows = await self._database.run(_DECISIONS, [limit])
+        return [
+            (at_s, Decision(start=start, drain=tuple(drain), reason=reason), seen)
+            for at_s, start, drain, reason, seen in rows
+        ]
+
+    @asynccontextmanager
+    async def lead(self) -> AsyncIterator[bool]:
+        """Try to become the one controller that acts. The lock is the session's: it goes when the connection dies."""
+        async with self._database.connection() as connection:
+            row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LEADING])).fetchone()
+            yield bool(row and row[0])

@@ -1,0 +1,178 @@
+"""What every roster must do."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from facefleet.adapters.memory.roster import MemoryRoster
+from facefleet.adapters.postgres import Database
+from facefleet.adapters.postgres_roster import PostgresRoster
+from facefleet.core.fleet import Decision, Worker, WorkerReport, WorkerState
+from facefleet.ports import Roster
+
+SILENT_S = 10.0
+KEPT = 5
+
+
+@dataclass
+class Bench:
+    """A roster, the same roster as another process sees it, and the passing of its time."""
+
+    roster: Roster
+    elsewhere: Roster
+    elapse: Callable
+
+
+@asynccontextmanager
+async def postgres_bench(url):
+    async with Database(url) as here, Database(url) as there:
+
+        async def elapse(seconds):
+            await here.run(
+                "UPDATE workers SET reported_at = reported_at - %(s)s * interval '1 s',"
+                " idle_since = idle_since - %(s)s * interval '1 s'",
+                {"s": seconds},
+            )
+
+        yield Bench(
+            PostgresRoster(here, silent_s=SILENT_S, kept_decisions=KEPT),
+            PostgresRoster(there, silent_s=SILENT_S, kept_decisions=KEPT),
+            elapse,
+        )
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def database_url(request):
+    return request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+
+
+@pytest.fixture
+async def bench(database_url):
+    if database_url is None:
+        now = [1000.0]
+
+        async def elapse(seconds):
+            now[0] += seconds
+
+        roster = MemoryRoster(clock=lambda: now[0], silent_s=SILENT_S, kept_decisions=KEPT)
+        yield Bench(roster, roster, elapse)
+    else:
+        async with postgres_bench(database_url) as bench:
+            yield bench
+
+
+def report(worker_id="w", *, jobs=(), finished=0, draining=False):
+    return WorkerReport(worker_id=worker_id, host="h", pid=7, draining=draining, jobs=jobs, finished=finished)
+
+
+async def test_a_heartbeat_is_seen_by_the_other_rooms(bench):
+    """With everything the worker said, and when."""
+    await bench.roster.report(report(jobs=("a", "b"), finished=3, draining=True))
+    (seen,) = await bench.elsewhere.reports()
+    assert (seen.worker_id, seen.host, seen.pid, seen.jobs) == ("w", "h", 7, ("a", "b"))
+    assert (seen.finished, seen.draining) == (3, True)
+    assert seen.reported_s > 0
+
+
+async def test_a_later_heartbeat_replaces_the_earlier(bench):
+    """A worker is in the roster once."""
+    await bench.roster.report(report(jobs=("a",)))
+    await bench.roster.report(report(jobs=()))
+    assert [seen.jobs for seen in await bench.elsewhere.reports()] == [()]
+
+
+async def test_a_silent_worker_is_no_longer_reported(bench):
+    """One that was killed cannot sign off."""
+    await bench.roster.report(report("silent"))
+    await bench.elapse(SILENT_S + 1)
+    await bench.roster.report(report("alive"))
+    assert [seen.worker_id for seen in await bench.roster.reports()] == ["alive"]
+
+
+async def test_a_worker_that_left_is_gone(bench):
+    """In good order, at once."""
+    await bench.roster.report(report())
+    await bench.roster.leave("w")
+    assert await bench.elsewhere.reports() == []
+
+
+async def test_idleness_is_counted_from_the_last_work(bench):
+    """Heartbeats do not make a resting worker look fresh; a job between two heartbeats does."""
+    await bench.roster.report(report(finished=1))
+    await bench.elapse(5)
+    await bench.roster.report(report(finished=1))
+    (resting,) = await bench.roster.reports()
+    assert resting.reported_s - resting.idle_since_s == pytest.approx(5, abs=1)
+    await bench.roster.report(report(finished=2))
+    (worked,) = await bench.roster.reports()
+    assert worked.reported_s - worked.idle_since_s == pytest.approx(0, abs=1)
+
+
+async def test_a_busy_worker_is_not_idle(bench):
+    """And begins to be when its job is done."""
+    await bench.roster.report(report())
+    await bench.elapse(5)
+    await bench.roster.report(report(jobs=("a",)))
+    await bench.roster.report(report(finished=1))
+    (seen,) = await bench.roster.reports()
+    assert seen.reported_s - seen.idle_since_s == pytest.approx(0, abs=1)
+
+
+async def test_word_to_drain_reaches_the_worker_with_its_next_heartbeat(bench):
+    """And no other worker."""
+    await bench.roster.report(report("one"))
+    await bench.roster.report(report("other"))
+    await bench.elsewhere.ask_to_drain(["one", "nobody"])
+    assert await bench.roster.report(report("one")) is True
+    assert await bench.roster.report(report("other")) is False
+
+
+async def test_the_published_fleet_is_what_all_rooms_see(bench):
+    """Whole, in order, and replaced by the next."""
+    fleet = (
+        Worker(worker_id="a", state=WorkerState.RUNNING, since_s=1.5, jobs=("j",)),
+        Worker(worker_id="b", state=WorkerState.STOPPED, since_s=2.5, idle_since_s=3.5),
+    )
+    assert tuple(await bench.roster.workers()) == ()
+    await bench.roster.publish(fleet)
+    assert tuple(await bench.elsewhere.workers()) == fleet
+    await bench.roster.publish(fleet[:1])
+    assert tuple(await bench.elsewhere.workers()) == fleet[:1]
+
+
+async def test_decisions_are_kept_newest_first_and_not_for_ever(bench):
+    """With the numbers they were made from."""
+    for n in range(KEPT + 3):
+        decision = Decision(start=n, drain=("w",), reason=f"because of {n}")
+        await bench.roster.record(decision, at_s=float(n), seen={"visible": float(n)})
+    newest = await bench.elsewhere.decisions(limit=2)
+    assert [(at_s, decision.start, decision.drain, seen) for at_s, decision, seen in newest] == [
+        (KEPT + 2.0, KEPT + 2, ("w",), {"visible": KEPT + 2.0}),
+        (KEPT + 1.0, KEPT + 1, ("w",), {"visible": KEPT + 1.0}),
+    ]
+    assert len(await bench.roster.decisions(limit=1000)) == KEPT
+
+
+async def test_one_leads_and_the_next_takes_over(bench):
+    """Two controllers never act at the same time."""
+    async with bench.roster.lead() as first, bench.elsewhere.lead() as second:
+        assert (first, second) == (True, False)
+    async with bench.elsewhere.lead() as second:
+        assert second is True
+
+
+async def test_whoever_fails_while_leading_leads_no_more(bench):
+    """An error, or a cancelled room, frees the lead."""
+
+    async def fail():
+        async with bench.roster.lead():
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    await asyncio.sleep(0)
+    async with bench.elsewhere.lead() as leading:
+        assert leading is True

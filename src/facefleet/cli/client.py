@@ -106,7 +106,7 @@ class Client:
             elif response.status_code == _UNAVAILABLE:
                 problem, pause_s = _problem(response), _retry_after_s(response)
             elif _OK <= response.status_code < _REDIRECT:
-                return response.json() if response.content else None
+                return _document(response)
             else:
                 raise _problem(response)
             if left == 0 or self._given_up.wait(pause_s):
@@ -173,17 +173,28 @@ def connect(url: str | None) -> Client:
     return Client(settings.url, answer_within_s=settings.request_timeout_s + _MARGIN_S)
 
 
+def _document(response: httpx.Response) -> Any:
+    try:
+        return response.json() if response.content else None
+    except ValueError as error:
+        raise BrokenInvariant(f"{_answered(response)}, but not in JSON; is that facefleet?") from error
+
+
 def _problem(response: httpx.Response) -> FacefleetError:
     try:
         document = response.json()
         code, detail = str(document["code"]), str(document["detail"])
     except (ValueError, TypeError, KeyError):
-        where = f"{response.url.copy_with(query=None)} answered {response.status_code}"
-        return BrokenInvariant(f"{where} without saying why; is that facefleet?")
+        kind = Unavailable if response.is_server_error else BrokenInvariant  # a proxy before a service that is down
+        return kind(f"{_answered(response)} without saying why; is that facefleet?")
     error = from_dict({"code": code, "detail": detail})
     if isinstance(error, BrokenInvariant) and response.is_client_error:
         return InvalidInput(detail)  # the web room's own codes, such as InvalidRequest
     return error
+
+
+def _answered(response: httpx.Response) -> str:
+    return f"{response.url.copy_with(query=None)} answered {response.status_code}"
 
 
 def _retry_after_s(response: httpx.Response) -> float:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from facefleet.cli import sources, tables
 from facefleet.cli.connection import api, connect
 from facefleet.cli.examples import examples
-from facefleet.cli.exits import ExitStatus, Failure
+from facefleet.cli.exits import ExitStatus, Failure, ends_the_run
 from facefleet.cli.options import AsJson, AtOnce, Url, read_photo
 from facefleet.errors import (
     AlreadyExists,
@@ -158,8 +158,8 @@ def _enrol_one(client: "Client", collection: str, photo: sources.NamedPhoto, tal
             lane="bulk",
         )
     except FacefleetError as error:
-        if isinstance(error, Unavailable) and not isinstance(error, DeadlineExceeded):
-            raise  # the next photo would fare no better
+        if ends_the_run(error):
+            raise
         with tally.lock:
             tally.rejected.append(Rejected(photo=photo, error=error))
         return

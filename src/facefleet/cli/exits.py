@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from facefleet.errors import DeadlineExceeded, FacefleetError, Unavailable
+
 
 class ExitStatus(IntEnum):
     """The exit statuses of every command, as `docs/cli.md` lists them."""
@@ -20,3 +22,8 @@ class Failure(Exception):
         super().__init__(sentence)
         self.sentence = sentence
         self.status = status
+
+
+def ends_the_run(error: FacefleetError) -> bool:
+    """Tell whether the next photo would fare no better: the service is away or overloaded, not late with this one."""
+    return isinstance(error, Unavailable) and not isinstance(error, DeadlineExceeded)

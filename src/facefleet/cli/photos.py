@@ -1,7 +1,8 @@
 """`facefleet identify`, `verify` and `detect`: photos in, names, a verdict or boxes out."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +12,9 @@ from facefleet.cli import tables
 from facefleet.cli.connection import connect
 from facefleet.cli.drawing import Drawing
 from facefleet.cli.examples import examples
-from facefleet.cli.exits import ExitStatus
+from facefleet.cli.exits import ExitStatus, ends_the_run
 from facefleet.cli.options import AsJson, AtOnce, Url, read_photo
-from facefleet.errors import DeadlineExceeded, FacefleetError, Unavailable
+from facefleet.errors import FacefleetError
 
 if TYPE_CHECKING:
     from facefleet.cli.client import Client
@@ -32,6 +33,21 @@ Draw = Annotated[
 Row = tuple[str, ...]
 
 _OTHERS = 2  # further candidates shown in a row of the table
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Question:
+    """What is asked about a photo, and how the answer is shown.
+
+    Attributes:
+        cells: from a face and its number, the cells of its row but the first, the photo's name.
+        label: what to write beside a face's box, and whether it is good news.
+    """
+
+    path: str
+    columns: Row
+    cells: Callable[[int, dict[str, Any]], Row]
+    label: Callable[[dict[str, Any]], tuple[str, bool]]
 
 
 @commands.command(
@@ -59,12 +75,15 @@ def identify(
     url: Url = None,
 ) -> None:
     """Say who is in each photo."""
-    _recognise(
-        "/v1/identify",
-        photos,
+    question = _Question(
+        path="/v1/identify",
         columns=("photo", "face", "person", "similarity", "box", "others"),
         cells=_identity,
         label=_name_and_similarity,
+    )
+    _recognise(
+        question,
+        photos,
         draw=draw,
         as_json=as_json,
         jobs=jobs,
@@ -83,17 +102,13 @@ def identify(
 )
 def detect(photos: Photos, *, draw: Draw = None, as_json: AsJson = False, jobs: AtOnce = 8, url: Url = None) -> None:
     """Find the faces in each photo."""
-    _recognise(
-        "/v1/detect",
-        photos,
+    question = _Question(
+        path="/v1/detect",
         columns=("photo", "face", "box", "confidence", "sharpness", "brightness"),
         cells=_finding,
         label=lambda _: ("", True),
-        draw=draw,
-        as_json=as_json,
-        jobs=jobs,
-        url=url,
     )
+    _recognise(question, photos, draw=draw, as_json=as_json, jobs=jobs, url=url)
 
 
 @commands.command(
@@ -131,12 +146,9 @@ def verify(
 
 
 def _recognise(
-    path: str,
+    question: _Question,
     photos: Sequence[Path],
     *,
-    columns: Row,
-    cells: Callable[[int, dict[str, Any]], Row],
-    label: Callable[[dict[str, Any]], tuple[str, bool]],
     draw: Path | None,
     as_json: bool,
     jobs: int,
@@ -144,10 +156,6 @@ def _recognise(
     **query: Any,
 ) -> None:
     """Ask about each photo; print what the service says and draw it.
-
-    Args:
-        cells: from a face and its number, the cells of its row but the first, the photo's name.
-        label: what to write beside a face's box, and whether it is good news.
 
     Raises:
         typer.Exit: a photo was refused.
@@ -157,7 +165,7 @@ def _recognise(
     refused = False
     try:
         with connect(url) as client:
-            for photo, answer in _answers(client, path, photos, jobs, query):
+            for photo, answer in _answers(client, question.path, photos, jobs, query):
                 if isinstance(answer, FacefleetError):
                     refused = True
                     tables.complain(f"{photo}: {answer.detail}")
@@ -166,11 +174,11 @@ def _recognise(
                     continue
                 if as_json:
                     tables.print_json({"photo": str(photo)} | answer)
-                rows += _rows(photo, answer["faces"], cells, width=len(columns))
-                drawing.write(photo, answer["faces"], label)
+                rows += _rows(photo, answer["faces"], question)
+                drawing.write(photo, answer["faces"], question.label)
     finally:
         if rows and not as_json:
-            tables.print_table(columns, rows, long=("photo", "person", "others"))
+            tables.print_table(question.columns, rows, long=("photo", "person", "others"))
     if refused:
         raise typer.Exit(ExitStatus.REFUSED)
 
@@ -184,7 +192,7 @@ def _answers(
         try:
             answer: dict[str, Any] = client.ask(path, {"image": read_photo(photo)}, **query)
         except FacefleetError as error:
-            if isinstance(error, Unavailable) and not isinstance(error, DeadlineExceeded):
+            if ends_the_run(error):
                 raise
             return error
         return answer
@@ -193,12 +201,11 @@ def _answers(
         yield from answers
 
 
-def _rows(
-    photo: Path, faces: Sequence[dict[str, Any]], cells: Callable[[int, dict[str, Any]], Row], *, width: int
-) -> Iterable[Row]:
+def _rows(photo: Path, faces: Sequence[dict[str, Any]], question: _Question) -> list[Row]:
     if not faces:
-        return [(str(photo), "0", "no face") + ("",) * (width - 3)]
-    return [(str(photo), *cells(number, face)) for number, face in enumerate(faces, start=1)]
+        row = (str(photo), "0", "no face")
+        return [row + ("",) * (len(question.columns) - len(row))]
+    return [(str(photo), *question.cells(number, face)) for number, face in enumerate(faces, start=1)]
 
 
 def _identity(number: int, face: dict[str, Any]) -> Row:

@@ -106,7 +106,8 @@ def test_a_refusal_is_the_same_error_as_in_the_service():
         (504, {"code": "DeadlineExceeded", "detail": "x"}, DeadlineExceeded),
         (500, {"code": "InternalServerError", "detail": "x"}, BrokenInvariant),
         (404, b"<html>not here</html>", BrokenInvariant),
-        (502, b'["a"]', BrokenInvariant),
+        (200, b"<html>welcome</html>", BrokenInvariant),
+        (502, b'["a"]', Unavailable),
     ],
 )
 def test_every_other_answer_has_an_error_too(status, document, kind):

@@ -162,7 +162,8 @@ class Facefleet:
             return size / early
         later = 1 - view.blind_s / view.crew.service_s
         most = view.bounds.maximum * view.seen.capacity
-        return max(0.0, (size - most * later) / (early - later)) if early > later else 0.0
+        met = early > later and size <= most * early  # otherwise readiness would cost much and not meet the objective
+        return max(0.0, (size - most * later) / (early - later)) if met else 0.0
 
     def _leaving(self, view: _View, spare: Window, surplus: int) -> tuple[str, ...]:
         """Choose who drains: longest idle first, as many as were spare all along, none whose time is paid for."""

@@ -1,7 +1,10 @@
 """What the user asks of the fleet, and what the fleet's owner is charged."""
 
 import math
+import re
 from dataclasses import dataclass
+
+from facefleet.errors import InvalidInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,3 +44,33 @@ class Billing:
     def paid_for_s(self, run_s: float) -> float:
         """Return how much longer a worker `run_s` old may stay at no extra charge."""
         return self.billed_s(run_s) - run_s
+
+
+_UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_SPAN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)")
+_RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*/\s*(h|d|month)")
+_PER_H = {"h": 1.0, "d": 1 / 24, "month": 1 / 730}
+
+
+def seconds(text: str) -> float:
+    """Read a span of time: `2s`, `250ms`, `1.5m`, `1h`, or plain seconds.
+
+    Raises:
+        InvalidInput: it is none of these.
+    """
+    match = _SPAN.fullmatch(text.strip())
+    if match is None or match[2] not in _UNITS_S:
+        raise InvalidInput(f"{text!r} is no span of time; write one like 2s, 250ms, 5m or 1h.")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def per_hour(text: str) -> float:
+    """Read an amount of money an hour: `3/h`, `20/d` or `500/month` (of 730 hours).
+
+    Raises:
+        InvalidInput: it is none of these.
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidInput(f"{text!r} is no amount over time; write one like 3/h, 20/d or 500/month.")
+    return float(match[1]) * _PER_H[match[2]]

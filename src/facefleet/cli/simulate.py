@@ -1,0 +1,176 @@
+"""`facefleet simulate`: what a scaling rule would do and cost, without a fleet."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facefleet.cli import tables
+from facefleet.cli.examples import examples
+from facefleet.cli.exits import Failure
+from facefleet.cli.options import AsJson
+from facefleet.core.fleet import Bounds
+from facefleet.core.scaling.terms import Billing, Objective, per_hour, seconds
+from facefleet.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facefleet.lab.simulate.experiment import Experiment
+    from facefleet.lab.simulate.outcome import Estimate, Outcome
+    from facefleet.lab.simulate.workload import Workload
+
+commands = typer.Typer()
+
+_POLICIES = "facefleet,naive,naive+pending,backlog,keda,kpa,hpa,rayserve,static 19,clairvoyant"
+_USUAL_LOAD = 0.55  # of what the maximum can do, where no rate is given
+_COLUMNS = ("policy", "p50 s", "p95 s", "p99 s", "late %", "instance-s", "cost", "starts", "stops")
+
+
+@commands.command(
+    epilog=examples("""
+        facefleet simulate spiky                                        # every policy, processes on one machine
+        facefleet simulate diurnal --boot 30-60 --minimum-bill 60 --slo 20s --policy facefleet,naive
+        facefleet simulate trace.csv --service exp:5 --plot fleet.png
+        facefleet simulate --from-history history.jsonl --budget 3/h --price 0.10
+
+        WORKLOAD is steady, diurnal, spiky, trickle, bursts, single, or a CSV file whose first column is when each
+        request arrived. A history is JSON lines, {"arrived_s": 12.5} for each request, or the controller's decisions,
+        {"at_s": 10.0, "seen": {"enqueued_total": 40}}. Durations are seconds, LOW-HIGH, exp:MEAN, lognormal:MEAN:CV or
+        measured:FILE. A wait ends when a worker begins the request. Worker time counts from the order to start until
+        the end of the drain.
+    """)
+)
+def simulate(
+    workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="A name or a CSV file.")] = None,
+    *,
+    from_history: Annotated[Path | None, typer.Option(metavar="FILE", help="Arrivals from the service's own.")] = None,
+    policy: Annotated[str, typer.Option(metavar="A,B,…", help="Scaling rules to compare.")] = _POLICIES,
+    slo: Annotated[str, typer.Option(metavar="SPAN", help="How long a request may wait.")] = "2s",
+    at: Annotated[float, typer.Option(metavar="PERCENT", min=50, max=99.99, help="For how many that must hold.")] = 99,
+    budget: Annotated[str | None, typer.Option(metavar="MONEY/h", help="The most to spend.")] = None,
+    service: Annotated[str, typer.Option(metavar="DURATION", help="Work that one request takes.")] = "exp:1",
+    boot: Annotated[str, typer.Option(metavar="DURATION", help="From start to the first request.")] = "1",
+    stop: Annotated[str, typer.Option(metavar="SPAN", help="From the end of a drain until the place is free.")] = "1s",
+    warm: Annotated[int, typer.Option(metavar="N", min=0, help="Stopped workers kept for restart.")] = 0,
+    warm_boot: Annotated[str, typer.Option(metavar="DURATION", help="What a restart takes.")] = "1",
+    tick: Annotated[str, typer.Option(metavar="SPAN", help="How often the controller looks.")] = "1s",
+    capacity: Annotated[int, typer.Option(metavar="N", min=1, help="Requests a worker works on at once.")] = 1,
+    minimum: Annotated[int, typer.Option("--min", metavar="N", min=0, help="Fewest workers.")] = 0,
+    maximum: Annotated[int, typer.Option("--max", metavar="N", min=1, help="Most workers.")] = 19,
+    price: Annotated[float, typer.Option(metavar="MONEY", min=0, help="Of a worker, an hour.")] = 0.0,
+    minimum_bill: Annotated[str, typer.Option(metavar="SPAN", help="Charged for every start at least.")] = "0s",
+    granularity: Annotated[str, typer.Option(metavar="SPAN", help="Charged time is rounded up to this.")] = "1s",
+    rate: Annotated[float | None, typer.Option(metavar="HZ", min=0.0, help="Requests a second.")] = None,
+    duration: Annotated[str, typer.Option(metavar="SPAN", help="Of a synthetic workload.")] = "1h",
+    day: Annotated[str, typer.Option(metavar="SPAN", help="One day of the diurnal workload.")] = "1h",
+    warmup: Annotated[str, typer.Option(metavar="SPAN", help="Beginning that does not count.")] = "0s",
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Runs with different chance.")] = 3,
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the first run of each policy.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate scaling rules over a workload: waits, lateness, worker time and cost."""
+    from facefleet.lab.simulate.durations import durations  # noqa: PLC0415 - numpy; other commands do without
+    from facefleet.lab.simulate.experiment import Experiment  # noqa: PLC0415
+    from facefleet.lab.simulate.fleet import World  # noqa: PLC0415
+    from facefleet.lab.simulate.workload import Shape  # noqa: PLC0415
+
+    if minimum > maximum:
+        raise Failure(f"--min {minimum} is more than --max {maximum}.")
+    names = [name.strip() for name in policy.split(",") if name.strip()]
+    try:
+        work = durations(service)
+        usual_hz = _USUAL_LOAD * maximum * capacity / max(work.mean_s, 1e-9)
+        shape = Shape(rate_hz=usual_hz if rate is None else rate, duration_s=seconds(duration), period_s=seconds(day))
+        experiment = Experiment(
+            workload=_source(workload, from_history, shape),
+            service=work,
+            world=World(
+                boot=durations(boot),
+                stop_s=seconds(stop),
+                tick_s=_positive("--tick", tick),
+                capacity=capacity,
+                warm=warm,
+                warm_boot=durations(warm_boot),
+                billing=Billing(
+                    price_per_h=price,
+                    minimum_s=seconds(minimum_bill),
+                    granularity_s=_positive("--granularity", granularity),
+                ),
+            ),
+            bounds=Bounds(minimum=minimum, maximum=maximum),
+            objective=Objective(slo_s=seconds(slo), at=at, budget_per_h=None if budget is None else per_hour(budget)),
+            warmup_s=seconds(warmup),
+        )
+        outcomes = experiment.compare(names, range(1, seeds + 1))
+        if plot is not None:
+            _plot(experiment, names, plot)
+    except InvalidInput as error:
+        raise Failure(error.detail) from error
+    if as_json:
+        tables.print_json([outcome.to_dict() for outcome in outcomes])
+    else:
+        tables.print_table(_COLUMNS, map(_row, outcomes))
+
+
+def _source(name: str | None, history: Path | None, shape: Any) -> "Callable[[int], Workload]":
+    """Return the workload of a seed: a synthetic one, or a recorded one whatever the seed."""
+    from facefleet.lab.simulate import workload  # noqa: PLC0415
+
+    if (name is None) == (history is None):
+        raise Failure("Name one workload: one of those listed by --help, a CSV file, or --from-history FILE.")
+    if history is not None:
+        recorded = workload.from_history(history)
+    elif name is not None and name not in workload.SYNTHETIC:
+        recorded = (
+            workload.from_csv(Path(name))
+            if Path(name).suffix or Path(name).exists()
+            else workload.synthetic(name, shape, 0)
+        )
+    else:
+        return lambda seed: workload.synthetic(str(name), shape, seed)
+    return lambda _seed: recorded
+
+
+def _positive(option: str, text: str) -> float:
+    value = seconds(text)
+    if value <= 0:
+        raise Failure(f"{option} must be longer than nothing.")
+    return value
+
+
+def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
+    try:
+        from facefleet.lab.simulate import plot  # noqa: PLC0415 - matplotlib comes with an extra only
+    except ImportError as error:
+        raise Failure("Pictures need matplotlib: pip install 'facefleet[plot]'.") from error
+    runs = [experiment.run(name, 1) for name in names]
+    title = (
+        f"{experiment.workload(1).name}: work {experiment.service.mean_s:g} s, boot {experiment.world.boot.mean_s:g} s"
+    )
+    try:
+        plot.draw(
+            runs, mean_service_s=experiment.service.mean_s, objective=experiment.objective, title=title, file=file
+        )
+    except (OSError, ValueError) as error:
+        raise Failure(f"{file} cannot be drawn: {error}.") from error
+
+
+def _row(outcome: "Outcome") -> tuple[str, ...]:
+    return (
+        outcome.policy + (f" ({outcome.unanswered} never begun)" if outcome.unanswered else ""),
+        _estimate(outcome.p50_s, 2),
+        _estimate(outcome.p95_s, 2),
+        _estimate(outcome.p99_s, 2),
+        _estimate(outcome.late_percent, 2),
+        _estimate(outcome.instance_s, 0),
+        _estimate(outcome.cost, 2),
+        _estimate(outcome.starts, 0),
+        _estimate(outcome.stops, 0),
+    )
+
+
+def _estimate(value: "Estimate", digits: int) -> str:
+    if not value.plus_minus:
+        return f"{value.mean:,.{digits}f}"
+    return f"{value.mean:,.{digits}f} ±{value.plus_minus:,.{digits}f}"

@@ -1,0 +1,99 @@
+"""What a fleet costs under somebody who knows the future, yet pays for every boot.
+
+A schedule made backwards in time as it were: workers are ready the moment the first request needs them, and stop the
+moment the last is done, whenever the next comes later than a boot is worth. Requests go in order of arrival; a worker
+that comes free within the wait allowed is preferred to one that idles, and that to a new one. This is a schedule, not
+a proof: nobody without foresight does it, and the least possible may be a little lower. What can be proved is the work
+itself, which no fleet does in fewer worker-seconds.
+"""
+
+from bisect import bisect_right, insort
+
+import numpy as np
+
+from facefleet.core.fleet import Bounds
+from facefleet.lab.simulate.engine import Run
+from facefleet.lab.simulate.fleet import World
+from facefleet.lab.simulate.workload import Seconds, Workload
+
+_STEPS = 12  # of the search for a wait, each halving the interval
+
+
+def clairvoyant(
+    workload: Workload, services_s: Seconds, *, bounds: Bounds, world: World, wait_s: float, seed: int
+) -> Run:
+    """Schedule a workload so that nobody waits longer than `wait_s`, as far as the maximum allows.
+
+    With a capacity above 1, each slot is scheduled by itself and charged its share of a worker.
+    """
+    runs = [
+        _schedule(workload, services_s, bounds=bounds, world=world, wait_s=wait_s, seed=seed, delay_s=delay_s)
+        for delay_s in (0.0, wait_s)
+    ]
+    return min(runs, key=lambda run: run.billed_s)
+
+
+def clairvoyant_at(
+    p99_s: float, workload: Workload, services_s: Seconds, *, bounds: Bounds, world: World, seed: int
+) -> Run:
+    """Return the cheapest such schedule found whose 99th percentile of waits is no longer than `p99_s`."""
+    low, high = 0.0, 2 * p99_s + 1.0
+    best = clairvoyant(workload, services_s, bounds=bounds, world=world, wait_s=0.0, seed=seed)
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        run = clairvoyant(workload, services_s, bounds=bounds, world=world, wait_s=middle, seed=seed)
+        if np.percentile(run.waits_s, 99) <= p99_s + 1e-6:
+            low = middle
+            best = min(best, run, key=lambda one: one.billed_s)
+        else:
+            high = middle
+    return best
+
+
+def _schedule(
+    workload: Workload,
+    services_s: Seconds,
+    *,
+    bounds: Bounds,
+    world: World,
+    wait_s: float,
+    seed: int,
+    delay_s: float,
+) -> Run:
+    """Schedule; a new worker is ready `delay_s` after the request that needs it, so that others can queue behind."""
+    boots = iter(world.boot.draw(np.random.default_rng([seed, 2]), services_s.size).tolist())
+    bill = world.billing.billed_s
+    slots = bounds.maximum * world.capacity
+    free: list[tuple[float, float]] = []  # (free at, ordered at) of each slot in use, ascending
+    begins, billed_s, starts = [], 0.0, 0
+    for arrival, service in zip(workload.arrivals_s.tolist(), services_s.tolist(), strict=True):
+        idle = bisect_right(free, (arrival, float("inf")))
+        if idle < len(free) and (free[idle][0] <= arrival + wait_s or len(free) - idle >= slots):
+            begin, ordered = free.pop(idle)
+        elif idle and _worth_keeping(free[idle - 1], arrival, world):
+            begin, ordered = free.pop(idle - 1)
+            begin = arrival
+        else:
+            for done, since in free[:idle]:
+                billed_s += bill(done - since)
+            del free[:idle]
+            begin = arrival + delay_s
+            ordered = begin - next(boots)
+            starts += 1
+        begins.append(begin)
+        insort(free, (begin + service, ordered))
+    billed_s += sum(bill(done - since) for done, since in free)
+    return Run(
+        policy="clairvoyant",
+        waits_s=np.array(begins) - workload.arrivals_s,
+        billed_s=billed_s / world.capacity,
+        starts=starts,
+        stops=starts,
+    )
+
+
+def _worth_keeping(slot: tuple[float, float], until_s: float, world: World) -> bool:
+    """Return whether idling costs no more than stopping and booting again."""
+    done, ordered = slot
+    bill = world.billing.billed_s
+    return bill(until_s - ordered) - bill(done - ordered) <= world.boot.mean_s

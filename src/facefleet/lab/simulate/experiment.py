@@ -1,0 +1,74 @@
+"""An experiment: one workload, one world, several policies, several seeds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from facefleet.core.fleet import Bounds
+from facefleet.core.scaling import policy
+from facefleet.core.scaling.terms import Objective
+from facefleet.lab.simulate.clairvoyant import clairvoyant
+from facefleet.lab.simulate.durations import Durations
+from facefleet.lab.simulate.engine import Run, simulate
+from facefleet.lab.simulate.fleet import World
+from facefleet.lab.simulate.outcome import Outcome, summarise
+from facefleet.lab.simulate.workload import Seconds, Workload
+
+CLAIRVOYANT = "clairvoyant"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything but the policy.
+
+    Attributes:
+        workload: a seed → when requests arrive; a recorded one is the same for every seed.
+        service: how long a worker takes for one request.
+        warmup_s: the beginning that does not count.
+    """
+
+    workload: Callable[[int], Workload]
+    service: Durations
+    world: World
+    bounds: Bounds
+    objective: Objective = field(default_factory=Objective)
+    warmup_s: float = 0.0
+
+    def draw(self, seed: int) -> tuple[Workload, Seconds]:
+        """Return the arrivals and the service times of one seed."""
+        workload = self.workload(seed)
+        return workload, self.service.draw(np.random.default_rng([seed, 3]), workload.arrivals_s.size)
+
+    def run(self, name: str, seed: int) -> Run:
+        """Run one policy once.
+
+        Raises:
+            InvalidInput: there is no policy of this name.
+        """
+        workload, services_s = self.draw(seed)
+        if name == CLAIRVOYANT:
+            counted = after(workload, self.warmup_s)
+            late = services_s[services_s.size - counted.arrivals_s.size :]
+            wait_s = self.objective.slo_s
+            return clairvoyant(counted, late, bounds=self.bounds, world=self.world, wait_s=wait_s, seed=seed)
+        rule = policy(name, objective=self.objective, billing=self.world.billing)
+        return simulate(
+            workload,
+            services_s,
+            rule,
+            bounds=self.bounds,
+            world=self.world,
+            seed=seed,
+            warmup_s=self.warmup_s,
+        )
+
+    def compare(self, names: Sequence[str], seeds: Sequence[int]) -> list[Outcome]:
+        """Return what each policy did over the seeds, in the order of the names."""
+        billing = self.world.billing
+        return [summarise([self.run(name, seed) for seed in seeds], self.objective, billing) for name in names]
+
+
+def after(workload: Workload, begin_s: float) -> Workload:
+    """Return the part of a workload from `begin_s` on, at its old times."""
+    return replace(workload, arrivals_s=workload.arrivals_s[workload.arrivals_s >= begin_s])

@@ -136,9 +136,9 @@ def app(service: Service) -> ASGIApp:
 def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callable[[], bool]) -> Worker:
     """Return a worker with the engine loaded."""
     # Only workers pay for the engine's import and its models.
-    from facefleet.core.calibration import load_calibration  # noqa: PLC0415
     from facefleet.usecases.enrolment import Enrolment  # noqa: PLC0415
     from facefleet.usecases.recognise import Recogniser  # noqa: PLC0415
+    from facefleet.vision.calibration import load_calibration  # noqa: PLC0415
     from facefleet.vision.engine import Engine  # noqa: PLC0415
 
     engine = Engine(settings.cache, max_pixels=settings.max_image_pixels)

@@ -522,3 +522,21 @@ class TestCounts:
         assert (await queue.status(answered.job.job_id)).state is JobState.DONE
         with pytest.raises(LeaseLost):
             await queue.finish(held, answer_to(held), busy_ms=1)
+
+
+class TestErasing:
+    async def test_an_ended_job_can_be_erased_at_once(self, queue):
+        """With retention 0 nothing is kept after the answer; what does not exist is no error."""
+        job = a_job()
+        await queue.put(job)
+        await answer_next(queue)
+        await queue.erase([job.job_id, "none"])
+        with pytest.raises(NotFound):
+            await queue.status(job.job_id)
+
+    async def test_a_job_without_an_answer_is_never_erased(self, queue):
+        """Erasing is no way to lose a request."""
+        job = a_job()
+        await queue.put(job)
+        await queue.erase([job.job_id])
+        assert (await lease_one(queue)).job == job

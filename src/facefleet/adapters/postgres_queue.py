@@ -179,6 +179,10 @@ class PostgresQueue:
         self._announcer.announce(QUEUED)
         return len(rows)
 
+    async def erase(self, job_ids: Sequence[str]) -> None:
+        """Delete these, if they have ended."""
+        await self._database.run(sql.ERASE, [list(job_ids)])
+
     async def forget(self, *, answered_before_s: float) -> Sequence[str]:
         """Delete the oldest jobs that ended, ten thousand at a time."""
         return [row[0] for row in await self._database.run(sql.FORGET, [answered_before_s])]

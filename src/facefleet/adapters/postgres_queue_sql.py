@@ -127,6 +127,8 @@ REDRIVE = """
     RETURNING job_id
 """
 
+ERASE = "DELETE FROM jobs WHERE job_id = ANY (%s) AND ended_at IS NOT NULL"
+
 FORGET = """
     DELETE FROM jobs WHERE job_id IN (
         SELECT job_id FROM jobs WHERE ended_at < now() - %s * interval '1 s' ORDER BY ended_at LIMIT 10000

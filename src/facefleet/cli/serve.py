@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from time import perf_counter
@@ -154,11 +156,16 @@ def _fail(sentence: str, status: int) -> Any:
 
 
 def _welcome(address: str, took_s: float) -> None:
-    out = Console(highlight=False)
+    out = Console(highlight=False, soft_wrap=True)
+    command = Path(sys.argv[0])
+    name = command.name if shutil.which(command.name) else str(command)
     out.print(f"[bold green]facefleet is ready[/] at [bold]{address}[/] after {took_s:.1f} s. Ctrl-C stops it.\n")
     out.print("Try next, in another terminal:")
-    out.print(f"  [cyan]open {address}[/]                          the page: drop a photo on it")
-    out.print("  [cyan].venv/bin/facefleet enrol default PEOPLE/[/]            a folder with a folder per person")
-    out.print("  [cyan].venv/bin/facefleet identify PHOTO.jpg[/]               who is in it")
-    out.print(f"  [cyan]curl -F myfile=@PHOTO.jpg {address}/[/]    the same, as plain text")
-    out.print(f"  [cyan]{address}/docs[/]                          the HTTP interface")
+    for line, what in (
+        (f"{name} enrol default PEOPLE/", "a folder with a folder per person"),
+        (f"{name} identify PHOTO.jpg", "who is in it"),
+        (f"curl -F myfile=@PHOTO.jpg {address}/", "the same, as plain text"),
+        (f"open {address}/", "the page: drop a photo on it"),
+        (f"open {address}/docs", "the HTTP interface"),
+    ):
+        out.print(f"  [cyan]{line:<48}[/] {what}")

@@ -215,6 +215,12 @@ class MemoryQueue:
         self._announce()
         return len(dead)
 
+    async def erase(self, job_ids: Sequence[str]) -> None:
+        """Delete these, if they have ended."""
+        for job_id in job_ids:
+            if job_id in self._entries and not self._entries[job_id].open:
+                del self._entries[job_id]
+
     async def forget(self, *, answered_before_s: float) -> Sequence[str]:
         """Delete jobs that ended."""
         limit_s = self._clock() - answered_before_s

@@ -51,7 +51,7 @@ class Metrics:
         self._workers = Gauge("facefleet_workers", "Workers.", ("state",), registry=into)
         self._decisions = Counter(
             "facefleet_scaling_decisions",
-            "Decisions of the controller since this node started.",
+            "Decisions of the controller that this node has seen.",
             ("action",),
             registry=into,
         )

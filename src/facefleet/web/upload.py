@@ -71,6 +71,6 @@ def _only_photo(parts: list[Photo]) -> Photo:
     if len(photos) != 1:
         got = " and ".join(f"`{part.name[:40]}`" for part in parts) or "none"
         raise InvalidInput(
-            f"Send multipart/form-data with one photo in the field `myfile` or `inputFile`; got the fields {got}."
+            f"Send multipart/form-data with one photo in the field `myfile` or `inputFile`; got {got}."
         )
     return photos[0]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from squares import StandIn
 
 
 @pytest.fixture
@@ -20,9 +21,26 @@ def facefleet(tmp_path):
             text=True,
             timeout=60,
             check=False,
+            encoding="utf-8",
             cwd=tmp_path,
             env=clean | {"COLUMNS": "100"} | (env or {}),
             **options,
         )
+
+    return run
+
+
+@pytest.fixture
+def stand_in(tmp_path_factory):
+    with StandIn(tmp_path_factory.mktemp("store")) as running:
+        yield running
+
+
+@pytest.fixture
+def service(facefleet, stand_in):
+    """Run `facefleet ARGUMENTS` against a service of the test's own."""
+
+    def run(*arguments, **options):
+        return facefleet(*arguments, "--url", stand_in.url, **options)
 
     return run

@@ -132,7 +132,7 @@ def _print_rates(report: "Report") -> None:
         ("impostor", *(f"{protocol.impostor_pairs:,}" for protocol in protocols.values())),
         ("EER", *(_rate(protocol.eer, protocol.eer_95.low, protocol.eer_95.high) for protocol in protocols.values())),
         *(
-            (f"FNMR at FMR {fmr:.0e}", *(_fnmr(protocol, fmr) for protocol in protocols.values()))
+            (f"FNMR at FMR {fmr:.0e}".replace("e-0", "e-"), *(_fnmr(protocol, fmr) for protocol in protocols.values()))
             for fmr in FALSE_MATCH_RATES
         ),
     ]

@@ -12,12 +12,12 @@ from facefleet.core.calibration import Calibration
 from facefleet.core.faces import Candidate, Face, Recognition, Template
 from facefleet.core.jobs import Answer, Detect, Enrol, Identify, Lease, Search, Verify
 from facefleet.core.matching import best_per_person, compare
-from facefleet.errors import BrokenInvariant, InvalidInput, NoFace
+from facefleet.errors import BrokenInvariant, FacefleetError, InvalidInput, NoFace
 from facefleet.ports import Gallery
 from facefleet.usecases.enrolment import Enrolment
 from facefleet.usecases.search import Searcher
 
-Finding = Recognition | InvalidInput
+Finding: TypeAlias = Recognition | FacefleetError
 _Document: TypeAlias = (
     answers.DetectAnswer | answers.IdentifyAnswer | answers.VerifyAnswer | answers.EnrolAnswer | answers.SearchAnswer
 )
@@ -173,7 +173,7 @@ class _Clock:
 def _readable(findings: Sequence[Finding]) -> list[Recognition]:
     photos = []
     for finding in findings:
-        if isinstance(finding, InvalidInput):
+        if isinstance(finding, FacefleetError):
             raise finding
         photos.append(finding)
     return photos

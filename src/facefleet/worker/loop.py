@@ -129,8 +129,20 @@ class Worker:
         return _Work(lease=lease, started_s=started_s, photos=photos)
 
     def _infer(self, batch: Sequence[_Work]) -> list[list[Finding]]:
-        """Run the engine (in its thread): for each job, what was found in each of its photos."""
+        """Run the engine (in its thread): for each job, what was found in each of its photos.
+
+        If it fails as a whole, which is a bug or want of memory, each job gets a try of its own.
+        """
         self._inferring_since_s = perf_counter()
+        try:
+            return self._recognise(batch)
+        except Exception:
+            log.exception("the engine failed", worker=self.worker_id, jobs=[work.lease.job.job_id for work in batch])
+        if len(batch) > 1:
+            return [found for work in batch for found in self._infer([work])]
+        return [[BrokenInvariant("The engine failed on this photo; see the log.")]]
+
+    def _recognise(self, batch: Sequence[_Work]) -> list[list[Finding]]:
         embed = any(not isinstance(work.lease.job.task, Detect) for work in batch)
         found = iter(self._engine.recognise([photo for work in batch for photo in work.photos], embed=embed))
         return [[next(found) for _ in work.photos] if work.failure is None else [work.failure] for work in batch]

@@ -1,0 +1,240 @@
+"""A worker's life, with the real engine over the ports in memory."""
+
+import asyncio
+import io
+import uuid
+
+import pytest
+import skimage.data
+from PIL import Image
+
+from facefleet.adapters.memory import MemoryGallery, MemoryQueue, MemoryRoster
+from facefleet.adapters.objects import Objects
+from facefleet.config import load
+from facefleet.core.jobs import Detect, Enrol, Identify, Job, JobState, Lane
+from facefleet.errors import BrokenInvariant, NotFound, Unavailable
+from facefleet.usecases.enrolment import Enrolment
+from facefleet.usecases.recognise import Recogniser
+from facefleet.vision.calibration import load_calibration
+from facefleet.vision.engine import Engine
+from facefleet.worker.loop import Worker
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine(load().cache, max_pixels=50_000_000)
+
+
+@pytest.fixture(scope="module")
+def photo():
+    out = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()).save(out, "JPEG")
+    return out.getvalue()
+
+
+class House:
+    """Ports in memory and a worker among them."""
+
+    def __init__(self, engine, *, keep=True, lease_s=30.0, **replaced):
+        self.loop = asyncio.get_running_loop()
+        self.queue = replaced.get("queue") or MemoryQueue(lease_s=lease_s, max_receives=3, clock=self.loop.time)
+        self.store = Objects("memory:///")
+        self.gallery = MemoryGallery()
+        self.roster = MemoryRoster(clock=self.loop.time)
+        self.stop = asyncio.Event()
+        self.orphan = False
+        model_id = "dlib-resnet-v1"
+        self.worker = Worker(
+            worker_id="w1",
+            queue=self.queue,
+            store=self.store,
+            roster=self.roster,
+            engine=replaced.get("engine") or engine,
+            recogniser=Recogniser(
+                gallery=self.gallery,
+                enrolment=Enrolment(gallery=self.gallery, store=self.store, model_id=model_id, now_s=lambda: 1.0),
+                calibration=load_calibration(model_id),
+                model_id=model_id,
+                threshold=70.0,
+            ),
+            batch_size=4,
+            keep=keep,
+            orphaned=lambda: self.orphan,
+        )
+
+    async def send(self, photo, *, task=Detect, lane=Lane.INTERACTIVE, stored=True, **options):
+        job_id = str(uuid.uuid4())
+        key = f"inputs/{job_id}"
+        if stored:
+            await self.store.put(key, photo)
+        await self.queue.put(Job(job_id=job_id, task=task(image=key, **options), created_s=0.0, lane=lane))
+        return job_id
+
+    async def ended(self, job_id):
+        async with asyncio.timeout(60):
+            return await self.queue.status(job_id, wait_s=60)
+
+    async def __aenter__(self):
+        self.running = asyncio.create_task(self.worker.run(self.stop))
+        return self
+
+    async def __aexit__(self, *_):
+        self.stop.set()
+        async with asyncio.timeout(60):
+            await self.running
+
+
+async def test_photos_that_cannot_be_read_cost_their_neighbours_nothing(engine, photo):
+    """Of a batch with garbage, a vanished photo and good ones, each gets its own answer."""
+    house = House(engine)
+    good = await house.send(photo)
+    garbage = await house.send(b"\xff\xd8\xff\xe0 not really a photo")
+    vanished = await house.send(photo, stored=False)
+    good_too = await house.send(photo)
+    async with house:
+        assert (await house.ended(good)).answer.error is None
+        assert (await house.ended(garbage)).answer.error["code"] == "InvalidImage"
+        assert (await house.ended(vanished)).answer.error["code"] == "NotFound"
+        assert (await house.ended(good_too)).answer.error is None
+
+
+async def test_a_stopped_worker_answers_what_it_has_and_takes_no_more(engine, photo):
+    """Draining: what was leased is answered, what was not stays in the queue, and the roster is left."""
+    house = House(engine)
+    jobs = [await house.send(photo) for _ in range(12)]
+    async with house:
+        await house.ended(jobs[0])
+    states = [(await house.queue.status(job)).state for job in jobs]
+    assert set(states) == {JobState.DONE, JobState.QUEUED}
+    assert await house.roster.reports() == []
+
+
+async def test_a_worker_told_to_drain_by_the_roster_ends(engine):
+    """An instance that cannot be sent a signal still can be drained."""
+    async with House(engine) as house:
+        while not await house.roster.reports():
+            await asyncio.sleep(0.01)
+        await house.roster.ask_to_drain(["w1"])
+        async with asyncio.timeout(20):
+            await house.stop.wait()
+
+
+async def test_an_orphaned_worker_ends(engine):
+    """Whoever started it was killed; nobody else would stop it."""
+    async with House(engine) as house:
+        house.orphan = True
+        async with asyncio.timeout(20):
+            await house.stop.wait()
+
+
+async def test_leases_are_extended_while_work_goes_on(photo):
+    """A photo that takes three leases is still answered by its first worker."""
+
+    class Slow:
+        def recognise(self, photos, *, embed):
+            import time
+
+            time.sleep(1.5)
+            return [NotFound("looked long, found nothing") for _ in photos]
+
+    house = House(Slow(), lease_s=0.5)
+    job = await house.send(photo)
+    async with house:
+        status = await house.ended(job)
+    assert (status.receives, status.answer.error["detail"]) == (1, "looked long, found nothing")
+
+
+async def test_a_bug_in_the_search_answers_its_job_and_spares_the_others(engine, photo, monkeypatch):
+    """The client is told at once that it is our fault, and the worker lives on."""
+    house = House(engine)
+    await house.gallery.create_collection("c", model_id="dlib-resnet-v1", tags={})
+
+    async def broken(*_, **__):
+        raise BrokenInvariant("secret detail")
+
+    monkeypatch.setattr(house.gallery, "search", broken)
+    unlucky = await house.send(photo, task=Identify, collection="c")
+    lucky = await house.send(photo)
+    async with house:
+        error = (await house.ended(unlucky)).answer.error
+        assert error["code"] == "BrokenInvariant"
+        assert "secret" not in error["detail"]
+        assert (await house.ended(lucky)).answer.error is None
+
+
+async def test_an_engine_that_fails_is_tried_photo_by_photo(engine, photo):
+    """If a batch as a whole goes wrong, only the photo at fault is answered with an error."""
+
+    class Fragile:
+        def recognise(self, photos, *, embed):
+            if any(one.data == b"poison" for one in photos):
+                raise MemoryError
+            return engine.recognise(photos, embed=embed)
+
+    house = House(Fragile())
+    jobs = [await house.send(photo) for _ in range(2)]
+    poison = await house.send(b"poison")
+    jobs += [await house.send(photo) for _ in range(2)]
+    async with house:
+        assert [(await house.ended(job)).answer.error for job in jobs] == [None] * 4
+        assert (await house.ended(poison)).answer.error["code"] == "BrokenInvariant"
+
+
+async def test_a_database_that_is_away_for_a_moment_costs_no_answer(engine, photo):
+    """The answer is computed again and handed in once the queue is back."""
+
+    class Flaky(MemoryQueue):
+        failures = 3
+
+        async def finish(self, *args, **options):
+            if self.failures:
+                self.failures -= 1
+                raise Unavailable("away")
+            await super().finish(*args, **options)
+
+    house = House(engine, queue=Flaky(lease_s=30.0, max_receives=3))
+    job = await house.send(photo)
+    async with house:
+        status = await house.ended(job)
+    assert (status.receives, status.answer.error) == (1, None)
+
+
+async def test_a_cancelled_job_is_not_answered(engine, photo):
+    """Its lease is lost; what was computed is dropped."""
+    house = House(engine)
+    job = await house.send(photo)
+    await house.queue.cancel(job)
+    other = await house.send(photo)
+    async with house:
+        await house.ended(other)
+    assert (await house.queue.status(job)).state is JobState.CANCELLED
+
+
+async def test_nothing_is_kept_with_retention_zero(engine, photo):
+    """Neither the photo nor the answer stays in the store."""
+    house = House(engine, keep=False)
+    job = await house.send(photo)
+    async with house:
+        await house.ended(job)
+    assert [key async for key in house.store.keys("inputs/")] == []
+    assert [key async for key in house.store.keys("outputs/")] == []
+
+
+async def test_a_job_that_comes_twice_enrols_once(engine, photo):
+    """At-least-once delivery, exactly-once effect: face ids derive from the job's."""
+    house = House(engine)
+    await house.gallery.create_collection("c", model_id="dlib-resnet-v1", tags={})
+    for sha in ("a", "b"):  # as if two photos: only the id makes them one
+        job = Job(
+            job_id="6f9b3c1e-0000-4000-8000-000000000000",
+            task=Enrol(image="inputs/same", collection="c", photo_sha256=sha, person="E"),
+            created_s=0.0,
+        )
+        await house.store.put("inputs/same", photo)
+        await house.queue.put(job)
+        async with house:
+            await house.ended(job.job_id)
+        await house.queue.erase([job.job_id])
+        house.stop.clear()
+    assert (await house.gallery.collection("c")).faces == 1
+    assert len([key async for key in house.store.keys("crops/")]) == 1

@@ -49,6 +49,14 @@ def test_a_lossy_photo_comes_back_nearly_as_it_was(kind):
     assert mean_difference(decode(encoded(image, kind), max_pixels=PLENTY), np.asarray(image)) < 8
 
 
+def test_a_heic_may_begin_with_the_brand_it_shares_with_avif():
+    """Some cameras write the general brand first; what the file is stands further on."""
+    data = encoded(picture(), "HEIF").replace(b"ftypheic", b"ftypmif1", 1)
+    assert data[8:12] == b"mif1"
+    assert sniff(data).format == "HEIF"
+    assert decode(data, max_pixels=PLENTY).shape == (192, 256, 3)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", WITH_EXIF)
 def test_the_photo_is_turned_upright(kind, orientation):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facefleet.core.faces import Template
+    from facefleet.lab.bootstrap import Interval
     from facefleet.lab.evaluate import Acquired, Protocol, Report
 
 commands = typer.Typer()
@@ -66,11 +67,17 @@ def evaluate(
 def _evaluate(file: Path, folder: Path, det: Path | None, calibrate: Path | None) -> "Report":
     import numpy as np  # noqa: PLC0415 - the engine takes half a second to import; other commands do without
 
+    from facefleet.lab import det_curve  # noqa: PLC0415
     from facefleet.lab import evaluate as lab  # noqa: PLC0415
     from facefleet.lab.pairs import read_pairs  # noqa: PLC0415
     from facefleet.vision.engine import Engine  # noqa: PLC0415
 
     pairs = read_pairs(file, folder)
+    for output in (det, calibrate):
+        if output is not None and not output.parent.is_dir():
+            raise InvalidInput(f"There is no folder {output.parent} to write {output.name} to.")
+    if det is not None:
+        det_curve.require_matplotlib()
     settings = config.load()
     engine = Engine(settings.cache, max_pixels=settings.max_image_pixels)
     names = lab.photos_of(pairs)
@@ -78,11 +85,9 @@ def _evaluate(file: Path, folder: Path, det: Path | None, calibrate: Path | None
     report = lab.evaluate(pairs, acquired, engine.model_id, np.random.default_rng(_SEED))
     templates = lab.templates_of(acquired)
     if calibrate is not None:
-        _calibrate(templates, report, calibrate, data=folder.name)
+        _calibrate(templates, report, calibrate, data=folder.resolve().name)
     if det is not None:
-        from facefleet.lab import det_curve  # noqa: PLC0415
-
-        det_curve.draw(lab.compare_all(pairs, templates), f"{report.model_id} on {folder.name}", det)
+        det_curve.draw(lab.compare_all(pairs, templates), f"{report.model_id} on {folder.resolve().name}", det)
     return report
 
 
@@ -119,32 +124,28 @@ def _print_report(report: "Report") -> None:
         typer.echo(f"  {photo}: {reason}")
     if report.pairs_left_out:
         typer.echo(f"Left out with them: {tables.counted(report.pairs_left_out, 'pair')}")
-    typer.echo(f"Accuracy over ten folds: {report.accuracy:.2%} ± {report.accuracy_se:.2%} (standard error)\n")
-    _print_rates(report)
+    typer.echo(f"Accuracy over ten folds: {report.accuracy:.2%} ± {report.accuracy_se:.2%} (standard error)")
+    for name, protocol in report.protocols.items():
+        typer.echo(f"{name.capitalize()}: {protocol.genuine_pairs:,} genuine, {protocol.impostor_pairs:,} impostor")
+    tables.print_table(
+        ("pairs", "rate", "value", "95 % interval"),
+        [(name, *row) for name, protocol in report.protocols.items() for row in _rates(protocol)],
+    )
 
 
-def _print_rates(report: "Report") -> None:
+def _rates(protocol: "Protocol") -> "Iterator[tuple[str, str, str]]":
+    """Yield (rate, value, interval), with a dash for what so few pairs cannot show."""
     from facefleet.lab.evaluate import FALSE_MATCH_RATES  # noqa: PLC0415
 
-    protocols = report.protocols
-    rows = [
-        ("genuine", *(f"{protocol.genuine_pairs:,}" for protocol in protocols.values())),
-        ("impostor", *(f"{protocol.impostor_pairs:,}" for protocol in protocols.values())),
-        ("EER", *(_rate(protocol.eer, protocol.eer_95.low, protocol.eer_95.high) for protocol in protocols.values())),
-        *(
-            (f"FNMR at FMR {fmr:.0e}".replace("e-0", "e-"), *(_fnmr(protocol, fmr) for protocol in protocols.values()))
-            for fmr in FALSE_MATCH_RATES
-        ),
-    ]
-    tables.print_table(("rate (95 % interval)", *protocols), rows)
+    yield "EER", f"{protocol.eer:.2%}", _interval(protocol.eer_95)
+    measured = {point.fmr: point for point in protocol.points}
+    for fmr in FALSE_MATCH_RATES:
+        name = f"FNMR at FMR {fmr:.0e}".replace("e-0", "e-")
+        if fmr in measured:
+            yield name, f"{measured[fmr].fnmr:.2%}", _interval(measured[fmr].fnmr_95)
+        else:
+            yield name, "-", "too few pairs to measure"
 
 
-def _fnmr(protocol: "Protocol", fmr: float) -> str:
-    for point in protocol.points:
-        if point.fmr == fmr:
-            return _rate(point.fnmr, point.fnmr_95.low, point.fnmr_95.high)
-    return f"not measurable on {protocol.impostor_pairs:,} impostor pairs"
-
-
-def _rate(rate: float, low: float, high: float) -> str:
-    return f"{rate:.2%} ({low:.2%} to {high:.2%})"
+def _interval(interval: "Interval") -> str:
+    return f"{interval.low:.2%} to {interval.high:.2%}"

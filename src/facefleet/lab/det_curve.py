@@ -4,6 +4,7 @@ Needs matplotlib, which the extra `plot` installs.
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -23,16 +24,25 @@ _INK, _GRID = "#333333", "#e3e3e3"
 _MOST_POINTS = 2_000  # a line needs no more
 
 
+def require_matplotlib() -> None:
+    """Say early what a drawing needs.
+
+    Raises:
+        InvalidInput: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise InvalidInput("Drawing needs matplotlib; install it with: pip install 'facefleet[plot]'.")
+
+
 def draw(curves: Mapping[str, Comparisons], title: str, file: Path) -> None:
     """Write a picture of one curve for each set of pairs, as far as its pairs support it.
 
     Raises:
         InvalidInput: matplotlib is not installed, or the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - from the extra `plot`
-    except ImportError as error:
-        raise InvalidInput("Drawing needs matplotlib; install it with: pip install 'facefleet[plot]'.") from error
+    require_matplotlib()
+    from matplotlib.figure import Figure  # noqa: PLC0415 - from the extra `plot`
+
     figure = Figure(figsize=(6.4, 6.0), layout="constrained")
     axes = figure.add_subplot()
     _prepare(axes, title)

@@ -61,7 +61,7 @@ pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_image
 
 # What is wrong with a photo goes into the error that its sender gets, not to the log of the service.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-logging.getLogger("PIL").addHandler(logging.NullHandler())
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,9 +143,15 @@ def _kind(data: bytes) -> str:
         raise InvalidImage(f"The file is empty; send a photo as {READABLE}.")
     for kind in _KINDS:
         accepts = Image.OPEN[kind][1]
-        if accepts is not None and accepts(data[:16]) is True:
+        if accepts is not None and accepts(data[:16]) is True and (kind != "AVIF" or _is_avif(data)):
             return kind
     raise InvalidImage(f"This is not a photo that can be read; send one as {READABLE}.")
+
+
+def _is_avif(data: bytes) -> bool:
+    """Tell AVIF from a HEIC that begins with the brand they share, `mif1` (ISO/IEC 14496-12, 4.3)."""
+    brands = data[8 : int.from_bytes(data[:4], "big")]
+    return b"avif" in brands or b"avis" in brands
 
 
 def _open(data: bytes, kind: str) -> Image.Image:

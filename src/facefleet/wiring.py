@@ -1,4 +1,8 @@
-"""The one file that knows which technology stands behind each port, and that gives the rooms their clocks and ids."""
+"""The one file that knows which technology stands behind each port, and that gives the rooms their clocks and ids.
+
+What only one room or one technology needs is imported where it is chosen: a worker starts a second earlier without the
+web room, and an elastic fleet starts workers all day.
+"""
 
 import asyncio
 import os
@@ -8,10 +12,10 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import SecretStr
-from starlette.types import ASGIApp
 
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.objects import Objects
@@ -19,21 +23,17 @@ from facefleet.adapters.postgres import Database, migrate
 from facefleet.adapters.postgres_gallery import PostgresGallery
 from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
-from facefleet.adapters.process_fleet import ProcessFleet
 from facefleet.config import Settings
-from facefleet.controller.loop import Controller
-from facefleet.core.fleet import Bounds
-from facefleet.core.scaling import policy
 from facefleet.errors import Unavailable
 from facefleet.ports import Fleet, Gallery, ObjectStore, Queue, Roster
-from facefleet.usecases.admission import Admission
-from facefleet.usecases.galleries import ensure_collection
-from facefleet.usecases.housekeeping import expire
-from facefleet.usecases.intake import Intake
-from facefleet.usecases.service import Service
 from facefleet.vision.models import MODEL_ID
-from facefleet.web.app import create_app
-from facefleet.worker.loop import Worker
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from facefleet.controller.loop import Controller
+    from facefleet.usecases.service import Service
+    from facefleet.worker.loop import Worker
 
 log = structlog.get_logger()
 
@@ -102,8 +102,13 @@ async def ports(settings: Settings) -> AsyncIterator[Ports]:
         )
 
 
-async def service(settings: Settings, ports: Ports) -> Service:
+async def service(settings: Settings, ports: Ports) -> "Service":
     """Return what the web room serves; the default collection exists from then on."""
+    from facefleet.usecases.admission import Admission
+    from facefleet.usecases.galleries import ensure_collection
+    from facefleet.usecases.intake import Intake
+    from facefleet.usecases.service import Service
+
     await ensure_collection(ports.gallery, settings.collection, model_id=MODEL_ID)
     admission = Admission(max_workers=settings.max_workers, answer_within_s=settings.request_timeout_s)
     intake = Intake(
@@ -128,18 +133,20 @@ async def service(settings: Settings, ports: Ports) -> Service:
     )
 
 
-def app(service: Service) -> ASGIApp:
+def app(service: "Service") -> "ASGIApp":
     """Return the web room."""
+    from facefleet.web.app import create_app
+
     return create_app(service)
 
 
-def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callable[[], bool]) -> Worker:
+def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callable[[], bool]) -> "Worker":
     """Return a worker with the engine loaded."""
-    # Only workers pay for the engine's import and its models.
-    from facefleet.usecases.enrolment import Enrolment  # noqa: PLC0415
-    from facefleet.usecases.recognise import Recogniser  # noqa: PLC0415
-    from facefleet.vision.calibration import load_calibration  # noqa: PLC0415
-    from facefleet.vision.engine import Engine  # noqa: PLC0415
+    from facefleet.usecases.enrolment import Enrolment
+    from facefleet.usecases.recognise import Recogniser
+    from facefleet.vision.calibration import load_calibration
+    from facefleet.vision.engine import Engine
+    from facefleet.worker.loop import Worker
 
     engine = Engine(settings.cache, max_pixels=settings.max_image_pixels)
     enrolment = Enrolment(gallery=ports.gallery, store=ports.store, model_id=engine.model_id, now_s=time.time)
@@ -165,6 +172,8 @@ def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callab
 
 def fleet(settings: Settings) -> Fleet:
     """Return a fleet of worker processes of this very program, with these very settings."""
+    from facefleet.adapters.process_fleet import ProcessFleet
+
     return ProcessFleet(
         command=lambda worker_id: [
             *(sys.executable, "-m", "facefleet", "worker"),
@@ -176,8 +185,12 @@ def fleet(settings: Settings) -> Fleet:
     )
 
 
-def controller(settings: Settings, ports: Ports, fleet: Fleet) -> Controller:
+def controller(settings: Settings, ports: Ports, fleet: Fleet) -> "Controller":
     """Return the controller of a fleet."""
+    from facefleet.controller.loop import Controller
+    from facefleet.core.fleet import Bounds
+    from facefleet.core.scaling import policy
+
     return Controller(
         queue=ports.queue,
         fleet=fleet,
@@ -192,6 +205,7 @@ def controller(settings: Settings, ports: Ports, fleet: Fleet) -> Controller:
 
 def chores(settings: Settings, ports: Ports) -> Callable[[], Awaitable[int]]:
     """Return what the housekeeper does once a minute."""
+    from facefleet.usecases.housekeeping import expire
 
     async def tidy() -> int:
         await ports.gallery.maintain()

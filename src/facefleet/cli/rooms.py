@@ -12,10 +12,7 @@ from collections.abc import Callable
 
 from facefleet import wiring
 from facefleet.config import Settings
-from facefleet.controller.housekeeper import keep_house
 from facefleet.ports import Roster
-from facefleet.web.backlog import watch_backlog
-from facefleet.web.server import listen, serve
 
 Ready = Callable[[str], None]  # called with the address once a photo can be sent
 
@@ -24,6 +21,10 @@ _LOOK_AGAIN_S = 0.05
 
 async def up(settings: Settings, ready: Ready) -> None:
     """Run web, controller and a fleet of worker processes."""
+    from facefleet.controller.housekeeper import keep_house
+    from facefleet.web.backlog import watch_backlog
+    from facefleet.web.server import listen, serve
+
     stop = _signalled()
     listener = listen(settings.host, settings.port)
     async with wiring.database(settings) as complete, wiring.ports(complete) as ports:
@@ -51,6 +52,9 @@ async def up(settings: Settings, ready: Ready) -> None:
 
 async def web(settings: Settings, ready: Ready) -> None:
     """Run the web tier alone (with the embedded database, unless one is given)."""
+    from facefleet.web.backlog import watch_backlog
+    from facefleet.web.server import listen, serve
+
     stop = _signalled()
     listener = listen(settings.host, settings.port)
     async with wiring.database(settings) as complete, wiring.ports(complete) as ports:
@@ -65,6 +69,8 @@ async def web(settings: Settings, ready: Ready) -> None:
 
 async def controller(settings: Settings) -> None:
     """Run the controller and the fleet it commands."""
+    from facefleet.controller.housekeeper import keep_house
+
     stop = _signalled()
     complete = wiring.running_database(settings)
     async with wiring.ports(complete) as ports:

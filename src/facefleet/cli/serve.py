@@ -49,7 +49,7 @@ def up(
 
     facefleet up --port 9000 --data /srv/faces --max-workers 8
     """
-    from facefleet.cli import rooms  # noqa: PLC0415 the client commands must not pay for the server's imports
+    from facefleet.cli import rooms
 
     began_s = perf_counter()
     settings = _settings(
@@ -76,7 +76,7 @@ def web(
     config: Config = None,
 ) -> None:
     """Run the web tier alone; workers and a controller join it through the database."""
-    from facefleet.cli import rooms  # noqa: PLC0415 as above
+    from facefleet.cli import rooms
 
     settings = _settings(config, host=host, port=port, data=data, database_url=database_url, store_url=store_url)
     _run(rooms.web(settings, lambda address: Console(stderr=True).print(f"web tier at {address}")))
@@ -92,7 +92,7 @@ def worker(
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run one worker. SIGTERM lets it finish what it has."""
-    from facefleet.cli import rooms  # noqa: PLC0415 as above
+    from facefleet.cli import rooms
 
     settings = _settings(config, data=data, database_url=database_url, store_url=store_url)
     _run(rooms.worker(settings, worker_id or f"{os.uname().nodename}-{os.getpid()}", parent))
@@ -109,7 +109,7 @@ def controller(
     config: Config = None,
 ) -> None:
     """Run the controller with a fleet of worker processes on this machine."""
-    from facefleet.cli import rooms  # noqa: PLC0415 as above
+    from facefleet.cli import rooms
 
     settings = _settings(
         config,

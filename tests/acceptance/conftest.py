@@ -1,0 +1,53 @@
+"""Photos, and one running program that the tests of a module share."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from program import Program
+
+SHARED = Path(__file__).parents[3] / "shared" / "faces"
+
+
+def jpeg(pixels, **options) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=92, **options)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> bytes:
+    """Return Eileen Collins, 512 x 512, the one photo of a face that every clone has."""
+    from skimage import data
+
+    return jpeg(data.astronaut())
+
+
+@pytest.fixture(scope="session")
+def astronaut_again() -> bytes:
+    """Return the same person, mirrored, darker and smaller: another photo, the same face."""
+    from skimage import data
+
+    return jpeg((data.astronaut()[:400, ::-1] * 0.8).astype("uint8"))
+
+
+@pytest.fixture(scope="session")
+def nobody() -> bytes:
+    """Return a photo without a face."""
+    from skimage import data
+
+    return jpeg(data.coffee())
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"needs photos of several people in {SHARED.name}/ beside the checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    with Program(tmp_path_factory.mktemp("data")) as program:
+        yield program

@@ -48,7 +48,7 @@ def test_the_same_photo_is_enrolled_once(client, enrolled, astronaut):
     )
     assert answer.status_code == 200
     assert answer.json()["faces"][0]["face_id"] == enrolled["faces"][0]["face_id"]
-    assert len(client.get("/v1/collections/default/faces").json()["faces"]) == 1
+    assert len(client.get("/v1/collections/default/faces").json()["items"]) == 1
 
 
 def test_two_photos_of_one_person_are_the_same(client, astronaut, astronaut_again):

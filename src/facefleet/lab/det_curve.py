@@ -48,7 +48,7 @@ def draw(curves: Mapping[str, Comparisons], title: str, file: Path) -> None:
     _prepare(axes, title)
     for colour, (name, comparisons) in zip(_COLOURS, curves.items(), strict=False):
         _draw_curve(axes, name, comparisons, colour)
-    axes.legend(frameon=False, loc="lower left", labelcolor=_INK)
+    axes.legend(loc="lower left", labelcolor=_INK, framealpha=1, edgecolor="none")
     try:
         figure.savefig(file, format="png", dpi=150)
     except OSError as error:

@@ -70,7 +70,5 @@ def _only_photo(parts: list[Photo]) -> Photo:
     photos = [part for part in parts if part.name in _FIELDS]
     if len(photos) != 1:
         got = " and ".join(f"`{part.name[:40]}`" for part in parts) or "none"
-        raise InvalidInput(
-            f"Send multipart/form-data with one photo in the field `myfile` or `inputFile`; got {got}."
-        )
+        raise InvalidInput(f"Send multipart/form-data with one photo in the field `myfile` or `inputFile`; got {got}.")
     return photos[0]

@@ -37,9 +37,28 @@ def test_a_box_over_the_edge_equals_dlibs(predictor, oracle, astronaut):
     assert (predictor.predict(astronaut, boxes) == dlib_points(oracle, astronaut, boxes)).all()
 
 
+def test_a_photo_and_its_mirror_image_have_mirrored_symmetric_points(predictor, astronaut):
+    """The mean of both views does not depend on which of them is the photo."""
+    boxes = [square(left, 70, side) for left in (150, 175) for side in (61, 90, 133)]
+    mirrored_boxes = [square(512 - box.left - box.width, box.top, box.width) for box in boxes]
+    points = predictor.predict_symmetric(astronaut, boxes)
+    mirrored = predictor.predict_symmetric(np.ascontiguousarray(astronaut[:, ::-1]), mirrored_boxes)
+    mirrored[..., 0] = 511 - mirrored[..., 0]
+    assert (points == mirrored[:, [2, 3, 0, 1, 4]]).all()
+
+
+def test_symmetric_points_are_near_the_plain_ones(predictor, oracle, astronaut):
+    """On a face they move by a few pixels at most."""
+    (rectangle,) = oracle.detector(astronaut)
+    box = Box(left=rectangle.left(), top=rectangle.top(), width=rectangle.width(), height=rectangle.height())
+    moved = predictor.predict_symmetric(astronaut, [box]) - predictor.predict(astronaut, [box])
+    assert 0 < np.abs(moved).max() < 4
+
+
 def test_no_boxes_give_no_points(predictor, astronaut):
     """A photo without faces is ordinary."""
     assert predictor.predict(astronaut, []).shape == (0, 5, 2)
+    assert predictor.predict_symmetric(astronaut, []).shape == (0, 5, 2)
 
 
 def test_the_points_equal_dlibs_on_many_people(predictor, oracle, faces_folder):

@@ -10,8 +10,8 @@ from facefleet.vision.models.cache import Models
 from facefleet.vision.models.resnet import TEMPLATE_SIZE
 from facefleet.vision.runtime import Network
 
-# Past eight chips a batch gains nothing more (docs/engine.md), but its memory grows.
-_BATCH: Final = 16
+# A larger batch is no faster (docs/engine.md) and takes more memory.
+_BATCH: Final = 8
 
 
 class Embedder:

@@ -88,7 +88,7 @@ class Engine:
         decoded_s = self._timer_s()
         detections = self._detector.detect(pixels)[:max_faces]
         detected_s = self._timer_s()
-        points = self._predictor.predict(pixels, [_square(detection.box) for detection in detections])
+        points = self._predictor.predict_symmetric(pixels, [_square(detection.box) for detection in detections])
         chips = [cut_chip(pixels, face_points) for face_points in points]
         aligned_s = self._timer_s()
         return Recognition(

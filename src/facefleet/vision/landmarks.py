@@ -21,6 +21,7 @@ _DEPTH: Final = 4
 _NODES: Final = 15
 _LEAVES: Final = 16
 _POINTS: Final = 5
+_MIRROR_ORDER: Final = [2, 3, 0, 1, 4]  # eyes trade places
 _GROUP: Final = 8  # faces walked together: rows of 16 bytes are what numpy's take moves fastest
 
 
@@ -74,7 +75,7 @@ class ShapePredictor:
         return cls(arrays["initial"], cascades)
 
     def predict(self, pixels: Pixels, boxes: Sequence[Box]) -> Points:
-        """Find five points in each box.
+        """Find five points in each box, as dlib does.
 
         Args:
             pixels: the photo, contiguous.
@@ -84,19 +85,33 @@ class ShapePredictor:
             (faces, 5, 2) float64, whole pixels: outer and inner corner of the eye on the right, outer and inner corner
             of the eye on the left (as seen by the viewer), bottom of the nose.
         """
-        groups = [self._predict_group(pixels, boxes[i : i + _GROUP]) for i in range(0, len(boxes), _GROUP)]
+        return self._predict(pixels, _Frames.of(boxes, mirrored=False, columns=pixels.shape[1]))
+
+    def predict_symmetric(self, pixels: Pixels, boxes: Sequence[Box]) -> Points:
+        """Find the points in the photo and in its mirror image, and take the mean of both.
+
+        The predictor is not symmetric: what it finds in the mirror is a pixel or two beside the mirrored points. The
+        mean is better than either, which verification shows (docs/engine.md).
+        """
+        views = [_Frames.of(boxes, mirrored=mirrored, columns=pixels.shape[1]).rows for mirrored in (False, True)]
+        straight, mirrored = np.split(self._predict(pixels, _Frames(np.hstack(views))), 2)
+        return (straight + mirrored[:, _MIRROR_ORDER]) / 2
+
+    def _predict(self, pixels: Pixels, frames: "_Frames") -> Points:
+        starts = range(0, frames.rows.shape[1], _GROUP)
+        groups = [self._predict_group(pixels, _Frames(frames.rows[:, start : start + _GROUP])) for start in starts]
         return np.concatenate(groups) if groups else np.empty((0, _POINTS, 2))
 
-    def _predict_group(self, pixels: Pixels, boxes: Sequence[Box]) -> Points:
-        frame = _Frame(boxes)
-        shapes = np.repeat(self._initial[:, None], len(boxes), axis=1)  # (5, faces, 2) in units of the box
+    def _predict_group(self, pixels: Pixels, frames: "_Frames") -> Points:
+        faces = frames.rows.shape[1]
+        shapes = np.repeat(self._initial[:, None], faces, axis=1)  # (5, faces, 2) in units of the box
         for cascade in self._cascades:
             turn = _similarity(_complex(self._initial), _complex(shapes)).astype(np.complex64)
             at = turn * cascade.deltas[:, None] + _complex(shapes)[cascade.anchors]  # (P, faces)
             values = np.zeros((len(at), _GROUP), np.int16)
-            values[:, : len(boxes)] = _read_grey(pixels, *frame.to_pixels(at))
+            values[:, :faces] = _read_grey(pixels, *frames.to_pixels(at))
             shapes = self._step(cascade, shapes, values)
-        x, y = frame.to_pixels(_complex(shapes))
+        x, y = frames.to_pixels(_complex(shapes))
         return np.stack([x.T, y.T], axis=-1).astype(np.float64)
 
     def _step(self, cascade: _Cascade, shapes: NDArray[np.float32], values: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -117,21 +132,33 @@ class ShapePredictor:
         return moved.reshape(faces, _POINTS, 2).transpose(1, 0, 2)
 
 
-class _Frame:
-    """Where each face's unit square lies in the photo."""
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """Where each face's unit square lies in the photo, and whether the face is looked at in a mirror.
 
-    def __init__(self, boxes: Sequence[Box]) -> None:
-        self._left = np.array([round(box.left) for box in boxes], np.float64)
-        self._top = np.array([round(box.top) for box in boxes], np.float64)
+    Attributes:
+        rows: (6, faces) float64: left, top, width, height of the square, in the mirror image if that is looked at;
+            then the offset and sign that bring an x back to the photo.
+    """
+
+    rows: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, boxes: Sequence[Box], *, mirrored: bool, columns: int) -> Self:
+        """Round boxes to whole pixels of a photo with so many columns."""
+        edges = np.array([(box.left, box.top, box.width, box.height) for box in boxes], np.float64).reshape(-1, 4)
+        left, top, width, height = np.rint(edges).T
+        offset, sign = (columns - 1, -1) if mirrored else (0, 1)
+        left = columns - left - width if mirrored else left
         # dlib's corners are inclusive: a box of n pixels is n - 1 wide.
-        self._width = np.array([round(box.width) - 1 for box in boxes], np.float64)
-        self._height = np.array([round(box.height) - 1 for box in boxes], np.float64)
+        return cls(np.stack([left, top, width - 1, height - 1, np.full_like(left, offset), np.full_like(left, sign)]))
 
     def to_pixels(self, points: NDArray[np.complex64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the nearest pixels' x and y, halves rounded up as dlib does; the last axis are the faces."""
-        x = np.floor(points.real * self._width + (self._left + 0.5)).astype(np.intp)
-        y = np.floor(points.imag * self._height + (self._top + 0.5)).astype(np.intp)
-        return x, y
+        left, top, width, height, offset, sign = self.rows
+        x = np.floor(points.real * width + (left + 0.5))
+        y = np.floor(points.imag * height + (top + 0.5))
+        return (offset + sign * x).astype(np.intp), y.astype(np.intp)
 
 
 def _read_grey(pixels: Pixels, x: NDArray[np.intp], y: NDArray[np.intp]) -> NDArray[np.int16]:

@@ -1,6 +1,5 @@
 """The embedded PostgreSQL server, one for the whole test run, emptied for each test that uses it."""
 
-import asyncio
 import os
 import shutil
 import tempfile
@@ -11,7 +10,7 @@ import psycopg
 import pytest
 
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
-from facefleet.adapters.postgres import Database, migrate
+from facefleet.adapters.postgres import Database, apply_migrations
 from facefleet.errors import Unavailable
 
 
@@ -43,7 +42,7 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_url(postgres_server: str) -> str:
     """The URL of the shared server's database, every migration applied."""
-    asyncio.run(migrate(postgres_server))
+    apply_migrations(postgres_server)
     return postgres_server
 
 

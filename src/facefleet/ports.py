@@ -183,11 +183,18 @@ class Gallery(Protocol):
         ...
 
     async def assign(self, collection_id: str, face_ids: Sequence[str], person: str | None) -> Sequence[EnrolledFace]:
-        """Say whose faces these are (None: nobody's); return those that exist, as they are now."""
+        """Say whose faces these are (None: nobody's), made if need be; return those that exist, as now."""
         ...
 
     async def person_templates(self, collection_id: str, person: str) -> Sequence[Template]:
         """Return the templates of a person's faces."""
+        ...
+
+    async def maintain(self) -> None:
+        """Keep searches fast and deletions thorough: index what has grown, erase what was deleted (once a minute).
+
+        An index makes search approximate in a collection that is too large to score every face.
+        """
         ...
 
 

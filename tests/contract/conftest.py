@@ -1,15 +1,22 @@
 """One bench per port and adapter: what is adapter-specific about a contract test lives here and nowhere else."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from facefleet.adapters.memory import MemoryQueue
+from emulated_aws import REGION, EmulatedAws
+from facefleet.adapters.aws import Aws
+from facefleet.adapters.memory import MemoryGallery, MemoryQueue
+from facefleet.adapters.objects import Objects
 from facefleet.adapters.postgres import Database
+from facefleet.adapters.postgres_gallery import PostgresGallery
 from facefleet.adapters.postgres_queue import PostgresQueue
-from facefleet.ports import Queue
+from facefleet.adapters.sqs_names import open_queues
+from facefleet.adapters.sqs_queue import SqsQueue
+from facefleet.ports import Gallery, Queue
 
 LEASE_S = 30.0
 MAX_RECEIVES = 3
@@ -27,11 +34,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class QueueBench:
-    """A queue, the same queue as another process sees it, and the passing of its time."""
+    """A queue, the same queue as another process sees it, and the passing of its time.
+
+    Attributes:
+        beyond: promises that the technology cannot keep; tests marked `promise` with one of them are skipped.
+    """
 
     queue: Queue
     elsewhere: Queue
     elapse: Callable[[float], Awaitable[None]]
+    beyond: frozenset[str] = frozenset()
 
 
 def memory_queue_bench() -> QueueBench:
@@ -60,13 +72,59 @@ async def postgres_queue_bench(url: str) -> AsyncIterator[QueueBench]:
             yield QueueBench(queue=queue, elsewhere=elsewhere, elapse=elapse)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+# SQS counts a receive that is given back; and of a job whose client waits on the line there is only the message, so
+# nobody but the node that sent it can withdraw it.
+SQS_CANNOT = frozenset({"release is free", "asked jobs are known elsewhere"})
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[EmulatedAws]:
+    with EmulatedAws() as emulated:
+        yield emulated
+
+
+@asynccontextmanager
+async def sqs_queue_bench(emulated: EmulatedAws) -> AsyncIterator[QueueBench]:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    emulated.client("s3").create_bucket(Bucket=name)
+
+    async def elapse(seconds: float) -> None:
+        emulated.elapse(seconds)
+
+    async with Aws(REGION) as here, Aws(REGION) as there:
+        queues = await open_queues(here, name, lease_s=LEASE_S, max_receives=MAX_RECEIVES, create=True)
+        store = Objects(f"s3://{name}", region=REGION)
+        queue, elsewhere = (
+            SqsQueue(
+                aws,
+                queues,
+                store,
+                responses=f"{name}-resp-{node}",
+                lease_s=LEASE_S,
+                max_receives=MAX_RECEIVES,
+                now_s=emulated.now_s,
+            )
+            for aws, node in ((here, "here"), (there, "there"))
+        )
+        async with queue, elsewhere:
+            yield QueueBench(queue=queue, elsewhere=elsewhere, elapse=elapse, beyond=SQS_CANNOT)
+
+
+@pytest.fixture(params=["memory", "postgres", "sqs"])
 async def queue_bench(request: pytest.FixtureRequest) -> AsyncIterator[QueueBench]:
     if request.param == "memory":
         yield memory_queue_bench()
-    else:
-        async with postgres_queue_bench(request.getfixturevalue("postgres_url")) as bench:
-            yield bench
+        return
+    opened = (
+        sqs_queue_bench(request.getfixturevalue("aws"))
+        if request.param == "sqs"
+        else postgres_queue_bench(request.getfixturevalue("postgres_url"))
+    )
+    async with opened as bench:
+        for mark in request.node.iter_markers("promise"):
+            if mark.args[0] in bench.beyond:
+                pytest.skip(f"{request.param} cannot promise that {mark.args[0]}")
+        yield bench
 
 
 @pytest.fixture
@@ -82,3 +140,12 @@ def elsewhere(queue_bench: QueueBench) -> Queue:
 @pytest.fixture
 def elapse(queue_bench: QueueBench) -> Callable[[float], Awaitable[None]]:
     return queue_bench.elapse
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def gallery(request: pytest.FixtureRequest) -> AsyncIterator[Gallery]:
+    if request.param == "memory":
+        yield MemoryGallery()
+    else:
+        async with Database(request.getfixturevalue("postgres_url")) as database:
+            yield PostgresGallery(database)

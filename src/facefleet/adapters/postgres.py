@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any, LiteralString, Self
 
 import psycopg
-from pgvector.psycopg import register_vector_async
+from pgvector.psycopg.vector import register_vector_info
 from psycopg.rows import TupleRow
 from psycopg.sql import Composed
+from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from facefleet.errors import BrokenInvariant, Unavailable
@@ -22,6 +23,7 @@ from facefleet.errors import BrokenInvariant, Unavailable
 Statement = LiteralString | Composed
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
+EF_SEARCH = 400
 _MIGRATIONS = "facefleet.adapters.migrations"
 _MIGRATING = 0x0FACEF1  # advisory lock: one process migrates
 # A server that vanished without a word (power, network) is noticed in about half a minute.
@@ -133,27 +135,30 @@ class Database:
 
 
 async def migrate(url: str) -> None:
-    """Bring the database up to date: apply the numbered SQL files that it has not seen, each in a transaction.
+    """Bring the database up to date, see `apply_migrations`."""
+    await asyncio.to_thread(apply_migrations, url)
+
+
+def apply_migrations(url: str) -> None:
+    """Apply the numbered SQL files that the database has not seen, each in a transaction.
 
     Safe from several processes at once; a newer database than this program knows is left alone.
 
     Raises:
         Unavailable: the server is away.
     """
-    with translated():
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True, **_KEEPALIVE) as connection:
-            await connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])  # let go when the connection closes
-            await connection.execute(
-                "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
-                " applied_at timestamptz NOT NULL DEFAULT now())"
-            )
-            rows = await (await connection.execute("SELECT number FROM migrations")).fetchall()
-            applied = {row[0] for row in rows}
-            for number, name, sql in _migrations():
-                if number not in applied:
-                    async with connection.transaction():
-                        await connection.execute(sql)
-                        await connection.execute("INSERT INTO migrations VALUES (%s, %s)", [number, name])
+    with translated(), psycopg.connect(url, autocommit=True, **_KEEPALIVE) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])  # let go when the connection closes
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
+            " applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        applied = {row[0] for row in connection.execute("SELECT number FROM migrations")}
+        for number, name, sql in _migrations():
+            if number not in applied:
+                with connection.transaction():
+                    connection.execute(sql)
+                    connection.execute("INSERT INTO migrations VALUES (%s, %s)", [number, name])
 
 
 def _migrations() -> Iterator[tuple[int, str, bytes]]:
@@ -166,7 +171,11 @@ async def _configure(connection: psycopg.AsyncConnection[TupleRow]) -> None:
     # Every table here is read by index. A plan that was kept from when a table was nearly empty would otherwise read
     # it from end to end once it has grown, until the next ANALYZE.
     await connection.execute("SET enable_seqscan = off")
-    await register_vector_async(connection)
+    await connection.execute("SET random_page_cost = 1.1")  # what is searched is in memory, or on a disk without heads
+    vector = await TypeInfo.fetch(connection, "vector")
+    register_vector_info(connection, vector)
+    # How many nearest an index search looks at, hence the most it returns (see postgres_gallery_index).
+    await connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}".encode())
 
 
 async def _check(connection: psycopg.AsyncConnection[TupleRow]) -> None:

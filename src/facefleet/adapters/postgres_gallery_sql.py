@@ -1,0 +1,104 @@
+"""The statements of `postgres_gallery`."""
+
+from typing import Final
+
+from psycopg.sql import SQL
+
+FACE: Final = """face_id, collection_id, image_id, person, external_image_id, photo_sha256, box, landmarks, confidence,
+    quality, pose, crop_key, created_s"""
+
+CREATE_COLLECTION = """
+    INSERT INTO collections (collection_id, model_id, tags) VALUES (%s, %s, %s)
+    ON CONFLICT DO NOTHING RETURNING extract(epoch FROM created_at)::float8
+"""
+_COLLECTIONS = """
+    SELECT collection_id, model_id, extract(epoch FROM created_at)::float8,
+           (SELECT count(*) FROM faces WHERE faces.collection_id = collections.collection_id),
+           (SELECT count(*) FROM persons WHERE persons.collection_id = collections.collection_id),
+           tags
+    FROM collections
+"""
+COLLECTION = _COLLECTIONS + "WHERE collection_id = %s"
+COLLECTIONS = _COLLECTIONS + "WHERE collection_id > %s ORDER BY collection_id LIMIT %s"
+SET_TAGS = "UPDATE collections SET tags = %s WHERE collection_id = %s RETURNING 1"
+LOCK_COLLECTION = "SELECT model_id FROM collections WHERE collection_id = %s FOR UPDATE"
+# Kept from being deleted meanwhile, without keeping other enrolments out.
+KEEP_COLLECTION = "SELECT model_id FROM collections WHERE collection_id = %s FOR KEY SHARE"
+DELETE_CROPS = "DELETE FROM faces WHERE collection_id = %s RETURNING crop_key"
+DELETE_COLLECTION = "DELETE FROM collections WHERE collection_id = %s"
+
+ADD_PERSONS = """
+    INSERT INTO persons (collection_id, person) SELECT %s, unnest(%s::text[]) ON CONFLICT DO NOTHING
+"""
+# Two enrolments of one person take turns, so that each sees the photos of the other; in order, so that none deadlocks.
+LOCK_PERSONS = """
+    SELECT person FROM persons WHERE collection_id = %s AND person = ANY (%s) ORDER BY person FOR NO KEY UPDATE
+"""
+ENROLLED = f"""
+    SELECT {FACE}, template FROM faces WHERE collection_id = %(collection_id)s AND face_id = ANY (%(face_ids)s)
+    UNION
+    SELECT {FACE}, template FROM faces
+    WHERE collection_id = %(collection_id)s AND photo_sha256 = ANY (%(photos)s) AND person IS NOT NULL
+    ORDER BY created_s, face_id
+"""  # noqa: S608  (column names)
+ENROL = f"""
+    INSERT INTO faces ({FACE}, template) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608
+
+FACE_BY_ID = f"""
+    SELECT model_id, {FACE}, template
+    FROM collections LEFT JOIN (SELECT * FROM faces WHERE face_id = %s) AS face USING (collection_id)
+    WHERE collection_id = %s
+"""  # noqa: S608
+FACES = f"SELECT {FACE} FROM faces WHERE collection_id = %(collection_id)s AND face_id > %(after)s"  # noqa: S608
+OF_PERSON = " AND person = %(person)s"
+WITH_IDS = " AND face_id = ANY (%(face_ids)s)"
+BY_ID = " ORDER BY face_id LIMIT %(limit)s"
+DELETE_FACES = f"DELETE FROM faces WHERE collection_id = %s AND face_id = ANY (%s) RETURNING {FACE}"  # noqa: S608
+
+CREATE_PERSON = """
+    INSERT INTO persons (collection_id, person) SELECT collection_id, %s FROM collections WHERE collection_id = %s
+    ON CONFLICT DO NOTHING RETURNING extract(epoch FROM created_at)::float8
+"""
+PERSONS = """
+    SELECT person,
+           (SELECT count(*) FROM faces
+            WHERE faces.collection_id = persons.collection_id AND faces.person = persons.person),
+           extract(epoch FROM created_at)::float8
+    FROM persons WHERE collection_id = %s AND person > %s ORDER BY person LIMIT %s
+"""
+LOCK_PERSON = "SELECT 1 FROM persons WHERE collection_id = %s AND person = %s FOR UPDATE"
+DELETE_THEIR_FACES = f"DELETE FROM faces WHERE collection_id = %s AND person = %s RETURNING {FACE}"  # noqa: S608
+LEAVE_THEIR_FACES = f"""
+    UPDATE faces SET person = NULL WHERE collection_id = %s AND person = %s RETURNING {FACE}
+"""  # noqa: S608
+DELETE_PERSON = "DELETE FROM persons WHERE collection_id = %s AND person = %s"
+ASSIGN = f"""
+    UPDATE faces SET person = %s WHERE collection_id = %s AND face_id = ANY (%s) RETURNING {FACE}
+"""  # noqa: S608
+PERSON_TEMPLATES = """
+    SELECT model_id, template FROM persons JOIN collections USING (collection_id)
+    LEFT JOIN faces USING (collection_id, person)
+    WHERE collection_id = %s AND person = %s ORDER BY face_id
+"""
+
+# One row at least for a collection that exists. The score is the inner product, on unit vectors the cosine.
+SEARCH = SQL(
+    """
+    SELECT model_id, indexed, best.* FROM collections LEFT JOIN LATERAL ({probes}) AS best ON true
+    WHERE collections.collection_id = {collection_id}
+    ORDER BY n, score DESC, face_id
+    """
+)
+# One of these for each probe; a join with a list of probes would unpack the probe anew for every face.
+# `{template}` is what an index was made of, or the bare column, which no index serves: then every face is scored.
+SEARCH_ONE = SQL(
+    f"""
+    SELECT {{n}} AS n, near.* FROM (
+        SELECT {FACE}, -({{template}} <#> {{probe}}) AS score FROM faces
+        WHERE faces.collection_id = {{collection_id}} AND collections.model_id = %(model_id)s
+        ORDER BY {{template}} <#> {{probe}} LIMIT %(limit)s
+    ) AS near WHERE score >= %(min_score)s
+    """  # noqa: S608
+)

@@ -1,0 +1,356 @@
+"""What every gallery promises, whatever technology is behind it."""
+
+import asyncio
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facefleet.core.faces import Box, EnrolledFace, Pose, Quality, Template
+from facefleet.errors import AlreadyExists, IncompatibleTemplates, NotFound
+
+MODEL = "resnet-128"
+RNG = np.random.default_rng(7)
+
+
+def unit(vector) -> np.ndarray:
+    return (np.asarray(vector) / np.linalg.norm(vector)).astype(np.float32)
+
+
+def a_template(vector=None, model_id=MODEL) -> Template:
+    return Template(model_id=model_id, vector=unit(RNG.normal(size=128) if vector is None else vector))
+
+
+def a_face(number: int, **changes) -> EnrolledFace:
+    plain = {
+        "face_id": f"face-{number:04}",
+        "collection_id": "staff",
+        "image_id": f"image-{number}",
+        "person": None,
+        "external_image_id": f"badge {number}",
+        "photo_sha256": f"{number:064x}",
+        "box": Box(left=0.1, top=0.2, width=0.3, height=0.4),
+        "landmarks": ((0.1, 0.2), (0.3, 0.4), (0.5, 0.6), (0.7, 0.8), (0.9, 1.0)),
+        "confidence": 0.997,
+        "quality": Quality(brightness=61.5, sharpness=80.25),
+        "pose": Pose(roll=-3.5, yaw=10.0, pitch=0.125),
+        "crop_key": f"crops/{number}.png",
+        "created_s": 1_700_000_000.5 + number,
+        "template": a_template(),
+    }
+    return EnrolledFace(**(plain | changes))
+
+
+def bare(face: EnrolledFace) -> EnrolledFace:
+    return replace(face, template=None)
+
+
+def ids(faces) -> list[str]:
+    return [face.face_id for face in faces]
+
+
+async def all_pages(listing, name, **arguments):
+    """Follow a listing two at a time; every page but the last is full."""
+    items, after = [], None
+    while True:
+        page = await listing(limit=2, after=after, **arguments)
+        items += page.items
+        if page.next_after is None:
+            return [getattr(item, name) for item in items]
+        assert len(page.items) == 2
+        after = page.next_after
+
+
+@pytest.fixture(autouse=True)
+async def staff(gallery):
+    return await gallery.create_collection("staff", model_id=MODEL, tags={"site": "Zürich"})
+
+
+class TestCollections:
+    async def test_a_collection_is_kept_as_it_was_created(self, gallery, staff):
+        """Name, model and tags are found again, counts are right."""
+        assert (staff.collection_id, staff.model_id, staff.tags) == ("staff", MODEL, {"site": "Zürich"})
+        await gallery.enrol([a_face(1, person="Ada"), a_face(2, person="Ada"), a_face(3)])
+        await gallery.create_person("staff", "Grace")
+        assert await gallery.collection("staff") == replace(staff, faces=3, persons=2)
+
+    async def test_a_name_is_taken_once(self, gallery):
+        """Creating a collection twice is an error and changes nothing."""
+        with pytest.raises(AlreadyExists):
+            await gallery.create_collection("staff", model_id="other", tags={})
+        assert (await gallery.collection("staff")).model_id == MODEL
+
+    async def test_collections_are_listed_by_name_and_paged(self, gallery):
+        """Every collection comes once, capital letters before small ones."""
+        for name in ("visitors", "Zoo", "alumni", "ärzte"):
+            await gallery.create_collection(name, model_id=MODEL, tags={})
+        names = await all_pages(gallery.collections, "collection_id")
+        assert names == ["Zoo", "alumni", "staff", "visitors", "ärzte"]
+
+    async def test_tags_are_replaced(self, gallery):
+        """Setting tags forgets the earlier ones."""
+        await gallery.set_tags("staff", {"floor": "3"})
+        assert (await gallery.collection("staff")).tags == {"floor": "3"}
+
+    async def test_deleting_a_collection_leaves_nothing(self, gallery):
+        """Faces, persons and tags go; the crops' keys are handed back; the name is free again."""
+        await gallery.enrol([a_face(1, person="Ada"), a_face(2, crop_key=None)])
+        assert list(await gallery.delete_collection("staff")) == ["crops/1.png"]
+        with pytest.raises(NotFound):
+            await gallery.collection("staff")
+        again = await gallery.create_collection("staff", model_id="other", tags={})
+        assert (again.faces, again.persons, again.tags) == (0, 0, {})
+        assert (await gallery.faces("staff", limit=10)).items == ()
+
+    async def test_an_unknown_collection_is_not_found_anywhere(self, gallery):
+        """No operation takes an unknown collection for an empty one."""
+        calls = [
+            gallery.collection("nowhere"),
+            gallery.delete_collection("nowhere"),
+            gallery.set_tags("nowhere", {}),
+            gallery.enrol([a_face(1, collection_id="nowhere")]),
+            gallery.face("nowhere", "face-0001"),
+            gallery.faces("nowhere", limit=1),
+            gallery.delete_faces("nowhere", ["face-0001"]),
+            gallery.search("nowhere", [a_template()], limit=1),
+            gallery.create_person("nowhere", "Ada"),
+            gallery.delete_person("nowhere", "Ada", faces=True),
+            gallery.persons("nowhere", limit=1),
+            gallery.assign("nowhere", ["face-0001"], "Ada"),
+            gallery.person_templates("nowhere", "Ada"),
+        ]
+        for call in calls:
+            with pytest.raises(NotFound):
+                await call
+
+
+class TestEnrolment:
+    async def test_a_face_is_kept_as_it_was_enrolled(self, gallery):
+        """Every field comes back exactly, the template to the last bit."""
+        face = a_face(1, person="Ada")
+        (kept,) = await gallery.enrol([face])
+        assert kept.face_id == face.face_id
+        found = await gallery.face("staff", "face-0001")
+        assert bare(found) == bare(face)
+        assert found.template.model_id == MODEL
+        assert found.template.vector.dtype == np.float32
+        np.testing.assert_array_equal(found.template.vector, face.template.vector)
+
+    async def test_what_is_unknown_stays_unknown(self, gallery):
+        """Optional fields may be missing."""
+        face = a_face(1, external_image_id=None, quality=None, pose=None, crop_key=None)
+        await gallery.enrol([face])
+        assert bare(await gallery.face("staff", "face-0001")) == bare(face)
+
+    async def test_an_unknown_face_is_not_found(self, gallery):
+        """A made-up id is the caller's mistake."""
+        with pytest.raises(NotFound):
+            await gallery.face("staff", "face-0001")
+
+    async def test_enrolling_the_same_id_again_changes_nothing(self, gallery):
+        """A repeated request enrols nothing twice."""
+        await gallery.enrol([a_face(1)])
+        (kept,) = await gallery.enrol([a_face(1, image_id="other")])
+        assert kept.image_id == "image-1"
+        assert (await gallery.collection("staff")).faces == 1
+
+    async def test_the_same_photo_of_a_person_is_enrolled_once(self, gallery):
+        """Running an import again adds nothing; another person or a nameless face in that photo is added."""
+        await gallery.enrol([a_face(1, person="Ada")])
+        same = {"photo_sha256": a_face(1).photo_sha256}
+        kept = await gallery.enrol(
+            [a_face(2, person="Ada", **same), a_face(3, person="Grace", **same), a_face(4, **same), a_face(5, **same)]
+        )
+        assert ids(kept) == ["face-0001", "face-0003", "face-0004", "face-0005"]
+        kept = await gallery.enrol([a_face(6, person="Bob"), a_face(7, person="Bob", photo_sha256=f"{6:064x}")])
+        assert ids(kept) == ["face-0006", "face-0006"]
+        assert (await gallery.collection("staff")).faces == 5
+
+    async def test_the_same_photo_sent_twice_at_once_is_enrolled_once(self, gallery):
+        """Two workers with the same photo of one person end with one face, and both are told which."""
+        photo = {"person": "Ada", "photo_sha256": "f" * 64}
+        kept = await asyncio.gather(*(gallery.enrol([a_face(n, **photo)]) for n in range(8)))
+        assert len({face.face_id for (face,) in kept}) == 1
+        assert (await gallery.collection("staff")).faces == 1
+
+    async def test_a_photo_may_be_enrolled_again_after_its_face_was_deleted(self, gallery):
+        """Nothing remembers a deleted face."""
+        await gallery.enrol([a_face(1, person="Ada")])
+        await gallery.delete_faces("staff", ["face-0001"])
+        (kept,) = await gallery.enrol([a_face(2, person="Ada", photo_sha256=a_face(1).photo_sha256)])
+        assert kept.face_id == "face-0002"
+
+    async def test_templates_of_another_model_are_refused_whole(self, gallery):
+        """One template of another model, and none of the faces is added."""
+        with pytest.raises(IncompatibleTemplates):
+            await gallery.enrol([a_face(1, person="Ada"), a_face(2, template=a_template(model_id="other"))])
+        assert (await gallery.collection("staff")).faces == 0
+        assert (await gallery.persons("staff", limit=1)).items == ()
+
+    async def test_faces_are_listed_by_id_and_paged(self, gallery):
+        """Every face comes once, without its template."""
+        await gallery.enrol([a_face(number) for number in (3, 1, 5, 2, 4)])
+        assert await all_pages(gallery.faces, "face_id", collection_id="staff") == [f"face-000{n}" for n in range(1, 6)]
+        page = await gallery.faces("staff", limit=1)
+        assert page.items[0].template is None
+
+    async def test_faces_can_be_narrowed_to_a_person_or_to_ids(self, gallery):
+        """Listing one person's faces, or chosen ones, or both."""
+        await gallery.enrol([a_face(n, person="Ada" if n % 2 else "Grace") for n in range(1, 7)])
+        assert await all_pages(gallery.faces, "face_id", collection_id="staff", person="Ada") == [
+            "face-0001",
+            "face-0003",
+            "face-0005",
+        ]
+        chosen = {"face-0001", "face-0002", "face-9999"}
+        assert ids((await gallery.faces("staff", limit=9, face_ids=chosen)).items) == ["face-0001", "face-0002"]
+        assert ids((await gallery.faces("staff", limit=9, face_ids=chosen, person="Grace")).items) == ["face-0002"]
+        assert (await gallery.faces("staff", limit=9, face_ids=[])).items == ()
+        assert (await gallery.faces("staff", limit=9, person="Nobody")).items == ()
+
+    async def test_deleting_faces_returns_those_that_were_there(self, gallery):
+        """The caller learns which crops are now orphans."""
+        await gallery.enrol([a_face(n) for n in (1, 2, 3)])
+        gone = await gallery.delete_faces("staff", ["face-0003", "face-0001", "face-9999", "face-0001"])
+        assert list(gone) == [bare(a_face(1)), bare(a_face(3))]
+        assert ids((await gallery.faces("staff", limit=9)).items) == ["face-0002"]
+
+
+class TestSearch:
+    async def test_the_most_alike_come_first(self, gallery):
+        """Candidates come by falling score, the score is the cosine, and the template stays in the gallery."""
+        faces = [a_face(n) for n in range(50)]
+        await gallery.enrol(faces)
+        probe = a_template(faces[17].template.vector + 0.3 * unit(RNG.normal(size=128)))
+        (found,) = await gallery.search("staff", [probe], limit=5)
+        expected = sorted(faces, key=lambda face: -float(face.template.vector @ probe.vector))[:5]
+        assert [candidate.face for candidate in found] == [bare(face) for face in expected]
+        cosines = [float(face.template.vector @ probe.vector) for face in expected]
+        assert [candidate.score for candidate in found] == pytest.approx(cosines, abs=1e-6)
+        assert found[0].face.face_id == "face-0017"
+
+    async def test_each_probe_has_its_own_candidates(self, gallery):
+        """Several faces of one photo are searched at once and not mixed up."""
+        faces = [a_face(n) for n in range(20)]
+        await gallery.enrol(faces)
+        found = await gallery.search("staff", [faces[n].template for n in (4, 9, 4)], limit=2)
+        assert [candidates[0].face.face_id for candidates in found] == ["face-0004", "face-0009", "face-0004"]
+        assert [len(candidates) for candidates in found] == [2, 2, 2]
+        assert list(await gallery.search("staff", [], limit=2)) == []
+
+    async def test_candidates_below_the_least_score_are_left_out(self, gallery):
+        """A probe that resembles nobody finds nobody, beside one that does."""
+        faces = [a_face(n) for n in range(10)]
+        await gallery.enrol(faces)
+        strange = a_template()
+        alike, unlike = await gallery.search("staff", [faces[0].template, strange], limit=10, min_score=0.9)
+        assert [candidate.face.face_id for candidate in alike] == ["face-0000"]
+        assert list(unlike) == []
+        (everyone,) = await gallery.search("staff", [strange], limit=100)
+        assert len(everyone) == 10
+
+    async def test_collections_do_not_see_each_other(self, gallery):
+        """A search finds the faces of its own collection only, of whatever model the others are."""
+        await gallery.create_collection("visitors", model_id="arc-512", tags={})
+        mine = a_face(1)
+        other = a_face(2, collection_id="visitors", template=a_template(RNG.normal(size=512), "arc-512"))
+        await gallery.enrol([mine])
+        await gallery.enrol([other])
+        (found,) = await gallery.search("visitors", [other.template], limit=10)
+        assert ids(candidate.face for candidate in found) == ["face-0002"]
+        (found,) = await gallery.search("staff", [mine.template], limit=10)
+        assert ids(candidate.face for candidate in found) == ["face-0001"]
+
+    async def test_an_empty_collection_resembles_nobody(self, gallery):
+        """Searching before anybody is enrolled is no error."""
+        assert [list(found) for found in await gallery.search("staff", [a_template(), a_template()], limit=5)] == [
+            [],
+            [],
+        ]
+
+    async def test_a_probe_of_another_model_is_refused(self, gallery):
+        """Templates of different models are never compared, even where they have as many numbers."""
+        await gallery.enrol([a_face(1)])
+        for other in (a_template(model_id="other"), a_template(RNG.normal(size=512), "arc-512")):
+            with pytest.raises(IncompatibleTemplates):
+                await gallery.search("staff", [other], limit=1)
+            with pytest.raises(IncompatibleTemplates):
+                await gallery.search("staff", [a_template(), other], limit=1)
+
+    async def test_a_deleted_face_is_not_found(self, gallery):
+        """Deletion takes effect with the next search, and after maintenance too."""
+        faces = [a_face(1), a_face(2)]
+        await gallery.enrol(faces)
+        await gallery.delete_faces("staff", ["face-0001"])
+        for _ in range(2):
+            (found,) = await gallery.search("staff", [faces[0].template], limit=5)
+            assert ids(candidate.face for candidate in found) == ["face-0002"]
+            await gallery.maintain()
+
+
+class TestPersons:
+    async def test_persons_are_listed_by_name_with_their_faces_counted(self, gallery):
+        """Whoever was enrolled or created is listed once."""
+        await gallery.enrol([a_face(1, person="Grace"), a_face(2, person="Ada"), a_face(3, person="Grace"), a_face(4)])
+        await gallery.create_person("staff", "Mary")
+        await gallery.create_person("staff", "Émilie")
+        page = await gallery.persons("staff", limit=9)
+        assert [(person.person, person.faces) for person in page.items] == [
+            ("Ada", 1),
+            ("Grace", 2),
+            ("Mary", 0),
+            ("Émilie", 0),
+        ]
+        assert await all_pages(gallery.persons, "person", collection_id="staff") == ["Ada", "Grace", "Mary", "Émilie"]
+
+    async def test_a_person_is_created_once(self, gallery):
+        """Also one who came with a face."""
+        await gallery.create_person("staff", "Mary")
+        await gallery.enrol([a_face(1, person="Ada")])
+        for name in ("Mary", "Ada"):
+            with pytest.raises(AlreadyExists):
+                await gallery.create_person("staff", name)
+
+    async def test_a_person_can_go_with_all_faces(self, gallery):
+        """Deleting a person for good returns the faces, whose crops are orphans."""
+        await gallery.enrol([a_face(1, person="Ada"), a_face(2, person="Ada"), a_face(3, person="Grace")])
+        assert ids(await gallery.delete_person("staff", "Ada", faces=True)) == ["face-0001", "face-0002"]
+        assert ids((await gallery.faces("staff", limit=9)).items) == ["face-0003"]
+        assert [person.person for person in (await gallery.persons("staff", limit=9)).items] == ["Grace"]
+
+    async def test_a_person_can_go_and_leave_the_faces(self, gallery):
+        """The faces stay and are nobody's."""
+        await gallery.enrol([a_face(1, person="Ada")])
+        left = await gallery.delete_person("staff", "Ada", faces=False)
+        assert [(face.face_id, face.person) for face in left] == [("face-0001", None)]
+        assert (await gallery.face("staff", "face-0001")).person is None
+        with pytest.raises(NotFound):
+            await gallery.delete_person("staff", "Ada", faces=False)
+
+    async def test_faces_can_be_given_to_a_person_and_taken_away(self, gallery):
+        """A face that was found first and named later counts for that person from then on."""
+        await gallery.enrol([a_face(1), a_face(2, person="Grace"), a_face(3)])
+        given = await gallery.assign("staff", ["face-0002", "face-0001", "face-9999"], "Ada")
+        assert [(face.face_id, face.person) for face in given] == [("face-0001", "Ada"), ("face-0002", "Ada")]
+        taken = await gallery.assign("staff", ["face-0001"], None)
+        assert [(face.face_id, face.person) for face in taken] == [("face-0001", None)]
+        page = await gallery.persons("staff", limit=9)
+        assert [(person.person, person.faces) for person in page.items] == [("Ada", 1), ("Grace", 0)]
+
+    async def test_several_faces_of_a_photo_may_be_given_to_one_person(self, gallery):
+        """Only enrolment looks at the photo; whoever assigns knows what they do."""
+        await gallery.enrol([a_face(1, photo_sha256="a" * 64), a_face(2, photo_sha256="a" * 64)])
+        assert len(await gallery.assign("staff", ["face-0001", "face-0002"], "Ada")) == 2
+
+    async def test_a_persons_templates_can_be_had(self, gallery):
+        """What a comparison with a person, rather than with single faces, is computed from."""
+        faces = [a_face(1, person="Ada"), a_face(2, person="Ada"), a_face(3, person="Grace")]
+        await gallery.enrol(faces)
+        await gallery.create_person("staff", "Mary")
+        templates = await gallery.person_templates("staff", "Ada")
+        assert [template.model_id for template in templates] == [MODEL, MODEL]
+        for template, face in zip(templates, faces, strict=False):
+            np.testing.assert_array_equal(template.vector, face.template.vector)
+        assert list(await gallery.person_templates("staff", "Mary")) == []
+        with pytest.raises(NotFound):
+            await gallery.person_templates("staff", "Nobody")

@@ -1,0 +1,149 @@
+"""What PostgreSQL adds to a gallery: indexes for large collections, and deletion from the files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facefleet.adapters.postgres import Database
+from facefleet.adapters.postgres_gallery import PostgresGallery
+from facefleet.core.faces import Box, EnrolledFace, Template
+
+RNG = np.random.default_rng(11)
+SIZES = {"large": (2000, 128), "larger": (1500, 64), "small": (100, 128)}
+LIMIT = 1000
+
+
+def faces_of(collection_id: str, count: int, dimensions: int) -> list[EnrolledFace]:
+    """Faces of persons with five photos each, as alike as a good model makes them."""
+    persons = RNG.normal(size=(count // 5, dimensions))
+    vectors = np.repeat(persons, 5, axis=0) + 0.7 * RNG.normal(size=(count, dimensions))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return [
+        EnrolledFace(
+            face_id=f"{n:06}",
+            collection_id=collection_id,
+            image_id=f"{n}",
+            person=None,
+            external_image_id=None,
+            photo_sha256=f"{n:064x}",
+            box=Box(left=0, top=0, width=1, height=1),
+            landmarks=(),
+            confidence=1.0,
+            quality=None,
+            pose=None,
+            crop_key=None,
+            created_s=0.0,
+            template=Template(model_id="m", vector=vector),
+        )
+        for n, vector in enumerate(vectors)
+    ]
+
+
+@pytest.fixture
+async def database(postgres_url):
+    """One connection, since each tells its statistics on its own."""
+    async with Database(postgres_url, max_connections=1) as database:
+        yield database
+
+
+@pytest.fixture
+async def galleries(database):
+    """A gallery that indexes from a thousand faces on, one that never does, and what is in both."""
+    gallery = PostgresGallery(database, exact_up_to=LIMIT)
+    enrolled = {}
+    for collection_id, (count, dimensions) in SIZES.items():
+        await gallery.create_collection(collection_id, model_id="m", tags={})
+        enrolled[collection_id] = faces_of(collection_id, count, dimensions)
+        await gallery.enrol(enrolled[collection_id])
+    yield gallery, PostgresGallery(database), enrolled
+    for collection_id in SIZES:
+        await gallery.delete_collection(collection_id)
+    await gallery.maintain()
+    assert await indexes(database) == []
+
+
+async def indexes(database) -> list[str]:
+    rows = await database.run(
+        "SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indrelid = 'faces'::regclass"
+        " AND indisvalid AND indexrelid::regclass::text LIKE 'faces_near_%%' ORDER BY 1"
+    )
+    return [row[0] for row in rows]
+
+
+async def found(gallery, collection_id, faces, limit=10):
+    probes = [face.template for face in faces]
+    results = await gallery.search(collection_id, probes, limit=limit)
+    return [{candidate.face.face_id for candidate in candidates} for candidates in results]
+
+
+async def test_large_collections_are_indexed_and_found_as_without(galleries, database):
+    """An index finds at least 95 % of what scoring every face finds, in its own collection only."""
+    gallery, exact, enrolled = galleries
+    await gallery.maintain()
+    large, larger = await indexes(database)
+    assert "'large'" in large
+    assert "'larger'" in larger
+    for collection_id in SIZES:
+        probes = enrolled[collection_id][::25]
+        truth = await found(exact, collection_id, probes)  # its first search in a collection takes no index
+        await found(gallery, collection_id, probes[:1])
+        by_index = await found(gallery, collection_id, probes)
+        recall = np.mean([len(a & b) / len(a) for a, b in zip(truth, by_index, strict=True)])
+        assert recall >= 0.95
+    await database.run("SELECT pg_stat_force_next_flush()")
+    ((least_used,),) = await database.run(
+        "SELECT min(idx_scan) FROM pg_stat_user_indexes WHERE starts_with(indexrelname, 'faces_near_')"
+    )
+    assert least_used > 0
+
+
+async def test_an_index_sees_what_was_enrolled_and_deleted_after_it_was_made(galleries):
+    """Maintenance is not needed for a search to be up to date."""
+    gallery, _, enrolled = galleries
+    await gallery.maintain()
+    await found(gallery, "large", enrolled["large"][:1])
+    gone, model = enrolled["large"][3], enrolled["large"][3].template
+    new = replace(gone, face_id="new", template=replace(model, vector=-model.vector))
+    await gallery.enrol([new])
+    await gallery.delete_faces("large", [gone.face_id])
+    (near_new, near_gone) = await found(gallery, "large", [new, gone], limit=400)
+    assert "new" in near_new
+    assert gone.face_id not in near_gone
+
+
+async def test_more_candidates_than_an_index_gives_are_found_without(galleries):
+    """A large limit is honoured to the last candidate."""
+    gallery, _, enrolled = galleries
+    await gallery.maintain()
+    for _ in range(2):
+        (all_of_them,) = await found(gallery, "large", enrolled["large"][:1], limit=1900)
+        assert len(all_of_them) == 1900
+
+
+async def test_maintenance_is_done_by_one_at_a_time_and_may_be_repeated(galleries, database):
+    """Two housekeepers do not get in each other's way."""
+    gallery, other, _ = galleries
+    await gallery.maintain()
+    before = await indexes(database)
+    await other.maintain()
+    await gallery.maintain()
+    assert await indexes(database) == before
+
+
+async def test_deleted_templates_leave_the_table(galleries, database):
+    """Maintenance vacuums what was deleted; nothing is left to the server's own leisure."""
+    gallery, _, enrolled = galleries
+    await gallery.delete_faces("large", [face.face_id for face in enrolled["large"]])
+    await database.run("SELECT pg_stat_force_next_flush()")
+    _, vacuumed_before = await dead_rows(database)
+    await gallery.maintain()
+    dead, vacuumed = await dead_rows(database)
+    assert (dead, vacuumed) == (0, vacuumed_before + 1)
+
+
+async def dead_rows(database) -> tuple[int, int]:
+    (row,) = await database.run(
+        "SELECT n_dead_tup, vacuum_count FROM pg_stat_user_tables WHERE relid = 'faces'::regclass"
+    )
+    return row

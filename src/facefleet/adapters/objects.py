@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, from_url
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
 
 from facefleet.errors import NotFound, Unavailable
 
@@ -22,15 +22,16 @@ class Objects:
 
     Args:
         url: `file:///folder` (made if it does not exist), `s3://bucket/prefix`, `gs://…`, `az://…`.
+        region, kms_key: of an S3 bucket; without a key S3 encrypts with its own.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, region: str | None = None, kms_key: str | None = None) -> None:
         parts = urlsplit(url)
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
         if self._folder is not None:
             # Photos are biometric data: for the owner's eyes alone.
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._store = LocalStore(self._folder) if self._folder is not None else from_url(url)
+        self._store = LocalStore(self._folder) if self._folder is not None else _bucket(url, region, kms_key)
 
     async def put(self, key: str, data: bytes, *, durable: bool = False) -> None:
         """Write whole or not at all (a folder: temporary file, then rename)."""
@@ -40,6 +41,16 @@ class Objects:
                 await asyncio.to_thread(_sync, self._folder / key)
         except (BaseError, OSError) as error:
             raise Unavailable(f"The store did not take {key}: {error}") from error
+
+    async def create(self, key: str, data: bytes) -> bool:
+        """Write where there is nothing yet; return whether there was nothing (S3: `If-None-Match: *`)."""
+        try:
+            await obstore.put_async(self._store, key, data, mode="create")
+        except (AlreadyExistsError, FileExistsError):
+            return False
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"The store did not take {key}: {error}") from error
+        return True
 
     async def get(self, key: str) -> bytes:
         """Read; NotFound if there is none."""
@@ -74,6 +85,14 @@ class Objects:
                         yield meta["path"]
         except (BaseError, OSError) as error:
             raise Unavailable(f"The store did not list {prefix}: {error}") from error
+
+
+def _bucket(url: str, region: str | None, kms_key: str | None) -> ObjectStore:
+    if not url.startswith("s3:"):
+        return from_url(url)
+    from facefleet.adapters.s3_store import open_bucket  # noqa: PLC0415 boto3 is there only where AWS is used
+
+    return open_bucket(url, region=region, kms_key=kms_key)
 
 
 def _sync(path: Path) -> None:

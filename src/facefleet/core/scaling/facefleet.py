@@ -15,14 +15,13 @@ and none whose time is paid for until the next tick. A budget caps the answer (`
 
 import math
 from dataclasses import dataclass, field
-from statistics import NormalDist
 
 from facefleet.core.fleet import Bounds, Decision, Observation, Worker, WorkerState
 from facefleet.core.scaling.budget import Purse
 from facefleet.core.scaling.forecast import Season
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.moves import clamp, committed, idle_workers
-from facefleet.core.scaling.staffing import Crew, slots_ahead
+from facefleet.core.scaling.staffing import Crew, sigmas, slots_ahead
 from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.core.scaling.window import Window
 
@@ -118,10 +117,14 @@ class Facefleet:
     def _view(self, seen: Observation, bounds: Bounds, before: Learned) -> _View:
         boot_s = max(seen.boot_s, 1e-3)
         blind_s = boot_s * before.slow_boot + before.tick_s - self.objective.slo_s
-        regret_s = boot_s + _BLIND * max(0.0, blind_s)
-        slots = bounds.maximum * seen.capacity
-        learned = before.add(seen, slots=slots, slo_s=self.objective.slo_s, regret_s=regret_s)
-        crew = _crew(seen, learned, boot_s, NormalDist().inv_cdf(self.objective.at / 100))
+        learned = before.add(
+            seen,
+            slots=bounds.maximum * seen.capacity,
+            slo_s=self.objective.slo_s,
+            blind_s=blind_s,
+            regret_s=boot_s + _BLIND * max(0.0, blind_s),
+        )
+        crew = _crew(seen, learned, boot_s, sigmas(self.objective.at))
         return _View(seen=seen, bounds=bounds, learned=learned, crew=crew, boot_s=boot_s, blind_s=blind_s)
 
     def _late(self, view: _View) -> float:
@@ -152,18 +155,12 @@ class Facefleet:
         )
 
     def _return(self, view: _View) -> float:
-        """Return the slots that must be there when work comes back, so that the rest may be ordered then."""
-        learned, slo_s = view.learned, self.objective.slo_s
-        size = learned.idleness.expected(view.seen.now_s, view.blind_s + slo_s, self.objective.at)
-        if not size:
+        """Return the slots that must be there when work comes back, for those who come before an order helps."""
+        if view.blind_s <= 0:
             return 0.0
-        early = 1 + slo_s / view.crew.service_s
-        if view.blind_s >= 0:
-            return size / early
-        later = 1 - view.blind_s / view.crew.service_s
-        most = view.bounds.maximum * view.seen.capacity
-        met = early > later and size <= most * early  # otherwise readiness would cost much and not meet the objective
-        return max(0.0, (size - most * later) / (early - later)) if met else 0.0
+        slo_s = self.objective.slo_s
+        size = view.learned.idleness.expected(view.seen.now_s, view.blind_s + slo_s, self.objective.at)
+        return size / (1 + slo_s / view.crew.service_s)
 
     def _leaving(self, view: _View, spare: Window, surplus: int) -> tuple[str, ...]:
         """Choose who drains: longest idle first, as many as were spare all along, none whose time is paid for."""
@@ -193,7 +190,7 @@ def _spare_span_s(view: _View) -> float:
     return max(view.boot_s, view.learned.levels.cheapest_s) + 2 * view.learned.tick_s
 
 
-def _crew(seen: Observation, learned: Learned, boot_s: float, sigmas: float) -> Crew:
+def _crew(seen: Observation, learned: Learned, boot_s: float, surely: float) -> Crew:
     running = seen.count(WorkerState.RUNNING) * seen.capacity
     held = sum(len(worker.jobs) for worker in seen.workers if worker.state is WorkerState.RUNNING)
     coming = [
@@ -204,7 +201,7 @@ def _crew(seen: Observation, learned: Learned, boot_s: float, sigmas: float) -> 
     service_s = math.inf if learned.service_s is None else max(learned.service_s, 1e-6)
     ready = tuple(ready_s for ready_s in coming for _ in range(seen.capacity))
     busy = min(held, running)
-    return Crew(free=running - busy, busy=busy, ready_s=ready, service_s=service_s, sigmas=max(0.0, sigmas))
+    return Crew(free=running - busy, busy=busy, ready_s=ready, service_s=service_s, sigmas=surely)
 
 
 def _due(view: _View, rate_hz: float, after_s: float) -> float:

@@ -59,21 +59,34 @@ class Arrivals:
         n0, n1 = self.totals[after - 1], self.totals[after]
         return self.totals[-1] - (n0 + (n1 - n0) * (at - t0) / (t1 - t0))
 
-    def rate_hz(self, ahead_s: float, tick_s: float) -> float:
-        """Return the rate to reckon with `ahead_s` from now: the level, and the trend where it rises."""
+    def trend(self, tick_s: float) -> "Trend":
+        """Return the level of the rate, and its rise where it rises by more than one standard error."""
         span = min(max(tick_s, 1e-9), self.known_s)
         if span <= 0:
-            return 0.0
+            return Trend()
         newer = self.within(span)
         while 2 * span <= self.known_s:
             older = self.within(2 * span) - newer
             if abs(newer - older) > _SIGMAS * math.sqrt(newer + older):
                 break
             newer, span = newer + older, 2 * span
-        level = max(0.0, newer - min(math.sqrt(newer), _DOUBTED)) / span
         late = self.within(span / 2)
-        risen = max(0.0, 2 * late - newer - math.sqrt(newer)) / (span / 2)  # half to half, one standard error less
-        return level + risen / (span / 2) * min(ahead_s + span / 2, span)
+        risen_hz = max(0.0, 2 * late - newer - math.sqrt(newer)) / (span / 2)
+        level_hz = max(0.0, newer - min(math.sqrt(newer), _DOUBTED)) / span
+        return Trend(level_hz=level_hz, rise_hz_per_s=risen_hz / (span / 2), span_s=span)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """A rate that was `level_hz` on average over the last `span_s` seconds, rising all the while."""
+
+    level_hz: float = 0.0
+    rise_hz_per_s: float = 0.0
+    span_s: float = 0.0
+
+    def rate_hz(self, ahead_s: float) -> float:
+        """Return the rate to reckon with so far from now; a rise is carried on for no longer than it has lasted."""
+        return self.level_hz + self.rise_hz_per_s * min(ahead_s + self.span_s / 2, self.span_s)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ Here the histogram is the last idle times themselves, of at least one boot, and 
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
 
 _KEPT = 24
@@ -18,11 +19,15 @@ class Pace:
     """What idle times are measured against.
 
     Attributes:
+        tick_s: from one look to the next.
         boot_s: of a worker.
+        blind_s: how long after work came back no worker ordered then would be in time.
         patience_s: objective plus service time: in it, one slot begins one request more.
     """
 
+    tick_s: float
     boot_s: float
+    blind_s: float
     patience_s: float
 
 
@@ -51,15 +56,16 @@ class Idleness:
         idle_s = now_s - self.since_s
         if not total_before or idle_s < pace.boot_s:
             return replace(self._sized(now_s, total, pace), since_s=None)
-        gaps = (*self.gaps, (idle_s, float(max(1, total - total_before))))[-_KEPT:]
+        share = min(1.0, max(0.0, pace.blind_s / pace.tick_s))  # of those since the last look, who came at once
+        gaps = (*self.gaps, (idle_s, max(1.0, (total - total_before) * share)))[-_KEPT:]
         return Idleness(gaps=gaps, since_s=None, onset_s=now_s, onset_total=total_before)
 
     def _sized(self, now_s: float, total: int, pace: Pace) -> "Idleness":
-        """Count what comes after an onset, until a worker ordered at the onset would be there."""
+        """Count what comes after an onset, until a worker ordered at the onset would be in time."""
         if self.onset_s is None:
             return self
         after_s = now_s - self.onset_s
-        if not 0 <= after_s <= pace.boot_s:
+        if not 0 <= after_s <= pace.blind_s:
             return replace(self, onset_s=None)
         idle_s, size = self.gaps[-1]
         size = max(size, (total - self.onset_total) / (1 + after_s / pace.patience_s))
@@ -74,9 +80,17 @@ class Idleness:
         idle_s = 0.0 if self.since_s is None else now_s - self.since_s
         if len(self.gaps) < _ENOUGH:
             return 0.0
-        idle_times = sorted(gap_s for gap_s, _ in self.gaps)
-        last = min(len(idle_times) - 1, int(at / 100 * len(idle_times)))
-        mean, spread = fmean(idle_times), stdev(idle_times) * NormalDist().inv_cdf(at / 100)
-        begins = min(idle_times[0], mean - spread) * (1 - _MARGIN) - boot_s
-        ends = max(idle_times[last], mean + spread) * (1 + _MARGIN)
-        return sorted(size for _, size in self.gaps)[last] if begins <= idle_s <= ends else 0.0
+        idle_s = 0.0 if self.since_s is None else now_s - self.since_s
+        first, last, size = _window(self.gaps, at)
+        return size if first - boot_s <= idle_s <= last else 0.0
+
+
+@lru_cache(maxsize=256)
+def _window(gaps: tuple[tuple[float, float], ...], at: float) -> tuple[float, float, float]:
+    """Return the shortest and longest idle time to reckon with, and how much comes after one."""
+    idle_times = sorted(gap_s for gap_s, _ in gaps)
+    rank = min(len(gaps) - 1, int(at / 100 * len(gaps)))
+    mean, spread = fmean(idle_times), stdev(idle_times) * NormalDist().inv_cdf(at / 100)
+    first = min(idle_times[0], mean - spread) * (1 - _MARGIN)
+    last = max(idle_times[rank], mean + spread) * (1 + _MARGIN)
+    return first, last, sorted(size for _, size in gaps)[rank]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from facefleet.core.fleet import Observation, WorkerState
-from facefleet.core.scaling.forecast import Arrivals, Season
+from facefleet.core.scaling.forecast import Arrivals, Season, Trend
 from facefleet.core.scaling.idle import Idleness, Pace
 from facefleet.core.scaling.levels import Levels
 
@@ -28,6 +28,7 @@ class Learned:
     """
 
     arrivals: Arrivals = field(default_factory=Arrivals)
+    trend: Trend = field(default_factory=Trend)
     seasons: tuple[Season, ...] = ()
     idleness: Idleness = field(default_factory=Idleness)
     levels: Levels = field(default_factory=Levels)
@@ -42,29 +43,34 @@ class Learned:
     read_finished: int = 0
     read_busy_ms: float = 0.0
 
-    def add(self, seen: Observation, *, slots: int, slo_s: float, regret_s: float) -> "Learned":
+    def add(self, seen: Observation, *, slots: int, slo_s: float, blind_s: float, regret_s: float) -> "Learned":
         """Return what is known after one more observation.
 
         Args:
             seen: the observation.
             slots: the most requests that can be worked on at once.
             slo_s: how long a request may wait.
+            blind_s: how long requests come too early for any later order to help them.
             regret_s: what it costs to stop a worker that is needed again.
         """
         read = max(seen.enqueued_total, seen.finished_total + seen.visible + seen.in_flight)
         total = self.total + max(0, read - self.read_total)
         messages = seen.visible + seen.in_flight
         service_s, measured = self._service(seen)
-        pace = Pace(boot_s=seen.boot_s, patience_s=slo_s + (self.service_s or seen.boot_s))
+        arrivals, tick_s = self.arrivals.add(seen.now_s, total), self._tick_s(seen.now_s)
+        pace = Pace(
+            tick_s=tick_s, boot_s=seen.boot_s, blind_s=blind_s, patience_s=slo_s + (self.service_s or seen.boot_s)
+        )
         booting = {w.worker_id: w.since_s for w in seen.workers if w.state is WorkerState.PENDING}
         return replace(
             self,
-            arrivals=self.arrivals.add(seen.now_s, total),
+            arrivals=arrivals,
+            trend=arrivals.trend(tick_s),
             seasons=tuple(season.add(seen.now_s, total) for season in self.seasons),
             idleness=self.idleness.add(seen.now_s, self.total, total, busy=messages > 0, pace=pace),
             levels=self.levels.add(seen.now_s, min(messages, slots), regret_s),
             now_s=seen.now_s,
-            tick_s=self._tick_s(seen.now_s),
+            tick_s=tick_s,
             total=total,
             service_s=service_s,
             measured=measured,
@@ -79,7 +85,7 @@ class Learned:
         """Return the requests a second to reckon with `ahead_s` from now."""
         now_s = self.now_s or 0.0
         seasonal = max((season.rate_hz(now_s + ahead_s) for season in self.seasons), default=0.0)
-        return max(self.arrivals.rate_hz(ahead_s, self.tick_s), seasonal)
+        return max(self.trend.rate_hz(ahead_s), seasonal)
 
     @property
     def slow_boot(self) -> float:

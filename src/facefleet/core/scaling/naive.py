@@ -35,7 +35,8 @@ class Naive:
         running = seen.count(WorkerState.RUNNING)
         workers = committed(seen) if self.counts_pending else running
         goal = clamp(messages, bounds)
-        start = max(0, min(goal - workers, bounds.maximum - committed(seen)))
+        missing = max(messages - workers, bounds.minimum - committed(seen))  # of the minimum, pending ones are part
+        start = max(0, min(missing, bounds.maximum - committed(seen)))
         drain = _leaving(seen, min(running, workers - goal))
         kind = "running or pending" if self.counts_pending else "running"
         what = f"start {start}" if start else f"drain {len(drain)}" if drain else "hold"

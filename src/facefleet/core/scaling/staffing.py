@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 _GRID = 1.02
 
@@ -30,6 +31,12 @@ def erlang_slots(offered: float, wait_in_services: float, late_share: float) -> 
         waits = slots * blocked / (slots - offered * (1 - blocked))
         if waits * math.exp(-(slots - offered) * wait_in_services) <= late_share:
             return slots
+
+
+@lru_cache
+def sigmas(at: float) -> float:
+    """Return how many standard deviations a normal variable stays below in `at` percent of cases."""
+    return max(0.0, NormalDist().inv_cdf(at / 100))
 
 
 def slots_ahead(

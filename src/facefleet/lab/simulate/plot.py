@@ -37,7 +37,7 @@ def draw(runs: Sequence[Run], *, mean_service_s: float, objective: Objective, ti
         axes[2, column].set_xlabel("minutes")
     for row, label in enumerate(("offered load\n(workers' worth)", "workers", "age of the oldest\nwaiting request, s")):
         axes[row, 0].set_ylabel(label)
-    axes[1, 0].legend(loc="upper right", fontsize=8, frameon=False, ncols=3)
+    axes[1, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, frameon=False, ncols=3)
     figure.savefig(file)
 
 

@@ -1,0 +1,300 @@
+"""Makes the tables and pictures of docs/elasticity.md: every scaling rule on every workload.
+
+    python benchmarks/elasticity.py [--trace FILE] [--only WORLD]
+
+Seed 1 chooses which objective of ours is set against each other rule; seeds 101-103, which were not looked at while the
+rule was made, give every figure. Takes about half an hour on one core; results are kept in benchmarks/elasticity.json,
+fleet by fleet.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from facefleet.core.fleet import Bounds
+from facefleet.core.scaling.terms import Billing, Objective
+from facefleet.lab.simulate import plot
+from facefleet.lab.simulate.clairvoyant import clairvoyant_at
+from facefleet.lab.simulate.durations import durations
+from facefleet.lab.simulate.experiment import Experiment, after
+from facefleet.lab.simulate.fleet import World
+from facefleet.lab.simulate.workload import Shape, Workload, from_csv, synthetic
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+RESULTS = HERE / "elasticity.json"
+TRACE = HERE.parent.parent / "shared" / "traces" / "AzureLLMInferenceTrace_code.csv"
+
+KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
+WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
+CHOOSE, REPORT = (1,), (101, 102, 103)
+BOUNDS = Bounds(minimum=0, maximum=19)
+TOLERANCE, CLEARLY = 1.02, 0.8
+FLOOR_S = 0.1  # waits below are alike to anybody
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One kind of fleet, and the objectives that are tried on it.
+
+    Attributes:
+        usual_slo_s: the objective of the rules that take one.
+        slos_s: those of ours; the first is the default.
+    """
+
+    title: str
+    world: World
+    services: tuple[str, ...]
+    usual_slo_s: float
+    slos_s: tuple[float, ...]
+
+
+SETTINGS = {
+    "processes": Setting(
+        title="boot 1 s, as local processes; looked at every second",
+        world=World(boot=durations("1"), stop_s=1.0, tick_s=1.0),
+        services=("exp:0.05", "exp:1", "exp:5"),
+        usual_slo_s=2.0,
+        slos_s=(2.0, 0.05, 0.1, 0.5, 1.0, 1.5, 2.3, 3.0, 5.0, 20.0),
+    ),
+    "ec2": Setting(
+        title="boot 30-60 s, as EC2; at least 60 s charged, looked at every 5 s",
+        world=World(boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(price_per_h=0.1, minimum_s=60.0)),
+        services=("exp:0.05", "exp:1", "exp:5"),
+        usual_slo_s=60.0,
+        slos_s=(2.0, 0.1, 0.5, 1.0, 5.0, 10.0, 20.0, 30.0, 45.0, 55.0, 65.0, 70.0, 90.0),
+    ),
+    "unseen": Setting(
+        title="boot 15-25 s, at least 30 s charged, looked at every 3 s, log-normal work of 3 s (CV 2): never tuned on",
+        world=World(boot=durations("15-25"), stop_s=5.0, tick_s=3.0, billing=Billing(price_per_h=0.1, minimum_s=30.0)),
+        services=("lognormal:3:2",),
+        usual_slo_s=30.0,
+        slos_s=(2.0, 0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 27.0, 30.0, 45.0, 60.0),
+    ),
+}
+
+
+def experiment(setting: Setting, service: str, name: str, slo_s: float, trace: Workload) -> Experiment:
+    """Return one cell of the tables; what learns gets an hour of the repeating workloads to learn from."""
+    work = durations(service)
+    quick = work.mean_s < 0.5  # as many requests, a shorter time
+    hours = {"diurnal": 2.0, "spiky": 2.0, "trickle": 3.0, "bursts": 3.0}.get(name, 1.0)
+    scale = 0.25 if quick and name in {"steady", "diurnal", "spiky"} else 1.0
+    shape = Shape(
+        rate_hz=(8 if name == "diurnal" else 10) / work.mean_s,
+        duration_s=3600 * hours * scale,
+        period_s=3600 * scale,
+    )
+    return Experiment(
+        workload=lambda seed: trace if name == "azure" else synthetic(name, shape, seed),
+        service=work,
+        world=setting.world,
+        bounds=BOUNDS,
+        objective=Objective(slo_s=slo_s),
+        warmup_s=3600.0 if name in {"trickle", "bursts"} else 0.0,
+    )
+
+
+def measure(cell: Experiment, policy: str, seeds: tuple[int, ...]) -> dict[str, float]:
+    """Return the means over the seeds."""
+    outcome = cell.compare([policy], seeds)[0]
+    return {
+        "p50": outcome.p50_s.mean,
+        "p99": outcome.p99_s.mean,
+        "p99_pm": outcome.p99_s.plus_minus,
+        "instance_s": outcome.instance_s.mean,
+        "late": outcome.late_percent.mean,
+    }
+
+
+def run(setting: Setting, trace: Workload) -> Iterator[dict]:
+    """Measure every rule and every objective of ours, cell by cell."""
+    for service in setting.services:
+        for name in WORKLOADS:
+            usual = experiment(setting, service, name, setting.usual_slo_s, trace)
+            known = {policy: {s: measure(usual, policy, seeds) for s, seeds in SEEDS.items()} for policy in KNOWN}
+            ours = {}
+            for slo_s in setting.slos_s:
+                cell = experiment(setting, service, name, slo_s, trace)
+                ours[f"{slo_s:g}"] = {s: measure(cell, "facefleet", seeds) for s, seeds in SEEDS.items()}
+            row = {"service": service, "workload": name, "known": known, "ours": ours, "bound": {}}
+            for slo_s in (setting.slos_s[0], setting.usual_slo_s):
+                row["bound"][f"{slo_s:g}"] = bound(experiment(setting, service, name, slo_s, trace), REPORT[0])
+            print(setting.title, service, name, flush=True)
+            yield row
+
+
+SEEDS = {"choose": CHOOSE, "report": REPORT}
+
+
+def bound(cell: Experiment, seed: int) -> dict[str, float]:
+    """Return what ours costs, what the clairvoyant costs at the same p99, and the work itself."""
+    ours = cell.run("facefleet", seed)
+    workload, services_s = cell.draw(seed)
+    counted = after(workload, cell.warmup_s)
+    services_s = services_s[services_s.size - counted.arrivals_s.size :]
+    p99_s = float(np.percentile(ours.waits_s, 99))
+    best = clairvoyant_at(p99_s, counted, services_s, bounds=BOUNDS, world=cell.world, seed=seed)
+    return {
+        "p99": p99_s,
+        "instance_s": ours.billed_s,
+        "clairvoyant": best.billed_s,
+        "work": float(services_s.sum()),
+    }
+
+
+def ratios(ours: dict[str, float], other: dict[str, float]) -> tuple[float, float]:
+    """Return our p99 and instance-seconds relative to another's."""
+    return max(ours["p99"], FLOOR_S) / max(other["p99"], FLOOR_S), ours["instance_s"] / other["instance_s"]
+
+
+def match(row: dict, policy: str) -> tuple[str, float, float]:
+    """Return the objective chosen against a rule on the choosing seeds, and the ratios on the others."""
+    rival = row["known"][policy]
+    slo = min(row["ours"], key=lambda s: max(ratios(row["ours"][s]["choose"], rival["choose"])))
+    return slo, *ratios(row["ours"][slo]["report"], rival["report"])
+
+
+def tables(results: dict[str, list[dict]]) -> str:
+    """Return the Markdown between the markers of docs/elasticity.md."""
+    return "\n".join(part for key, rows in results.items() for part in (*_figures(key, rows), *_verdict(rows)))
+
+
+def _figures(key: str, rows: list[dict]) -> Iterator[str]:
+    setting = SETTINGS[key]
+    first, usual = f"{setting.slos_s[0]:g}", _nearest(setting)
+    for service in setting.services:
+        yield f"\n### Work {service}, {setting.title}\n"
+        yield "| workload | " + " | ".join((*KNOWN, f"**ours** {first} s", f"**ours** {usual} s")) + " |"
+        yield "|---" * (len(KNOWN) + 3) + "|"
+        for row in rows:
+            if row["service"] == service:
+                cells = [row["known"][policy]["report"] for policy in KNOWN]
+                cells += [row["ours"][slo]["report"] for slo in (first, usual)]
+                yield f"| {row['workload']} | " + " | ".join(map(_figure, cells)) + " |"
+
+
+def _nearest(setting: Setting) -> str:
+    """Return the objective of ours that is nearest to the one the others have, above it."""
+    return f"{min(slo for slo in setting.slos_s if slo >= setting.usual_slo_s):g}"
+
+
+def _figure(cell: dict[str, float]) -> str:
+    digits = 2 if cell["p99"] < 10 else 0
+    return f"{cell['p99']:.{digits}f} / {cell['instance_s']:,.0f}"
+
+
+def _verdict(rows: list[dict]) -> Iterator[str]:
+    yield "\n| work, workload | no worse | clearly better | misses: p99, instance-s, ours by theirs | to clairvoyant |"
+    yield "|---|---|---|---|---|"
+    for row in rows:
+        matches = {policy: match(row, policy) for policy in KNOWN}
+        fine = {policy for policy, (_, wait, cost) in matches.items() if max(wait, cost) <= TOLERANCE}
+        clear = sum(min(matches[policy][1:]) <= CLEARLY for policy in fine)
+        misses = [f"{p} at {m[0]} s: {m[1]:.2f}, {m[2]:.2f}" for p, m in matches.items() if p not in fine]
+        cost = ", ".join(f"{b['instance_s'] / b['clairvoyant']:.2f} at {s} s" for s, b in row["bound"].items())
+        yield (
+            f"| {row['service']} {row['workload']} | {len(fine)} of {len(KNOWN)} | {clear} | "
+            f"{'; '.join(misses) or 'none'} | {cost} |"
+        )
+
+
+def summary(results: dict[str, list[dict]]) -> str:
+    """Return one line a fleet: how often ours is no worse, clearly better, and near the clairvoyant."""
+    lines = [
+        "| fleet | comparisons | no worse on both axes | clearly better on one | within 1.5 x of the clairvoyant |"
+    ]
+    lines.append("|---|---|---|---|---|")
+    for key, rows in results.items():
+        pairs = [match(row, policy)[1:] for row in rows for policy in KNOWN]
+        fine = [pair for pair in pairs if max(pair) <= TOLERANCE]
+        near = [b["instance_s"] <= 1.5 * b["clairvoyant"] for row in rows for b in row["bound"].values()]
+        clear = sum(min(pair) <= CLEARLY for pair in fine)
+        lines.append(
+            f"| {key} | {len(pairs)} | {len(fine)} ({len(fine) / len(pairs):.0%}) | "
+            f"{clear} ({clear / len(pairs):.0%}) | {sum(near)} of {len(near)} |"
+        )
+    return "\n".join(lines)
+
+
+def pictures(trace: Workload) -> None:
+    """Draw what the rules do, and the frontier of ours against the points of the others."""
+    for key, service, name, slo_s in (
+        ("ec2", "exp:5", "spiky", 30.0),
+        ("ec2", "exp:5", "bursts", 45.0),
+        ("ec2", "exp:5", "azure", 2.0),
+        ("processes", "exp:1", "diurnal", 2.3),
+    ):
+        cell = experiment(SETTINGS[key], service, name, slo_s, trace)
+        runs = [cell.run(policy, REPORT[0]) for policy in ("facefleet", "naive", "keda")]
+        plot.draw(
+            runs,
+            mean_service_s=cell.service.mean_s,
+            objective=cell.objective,
+            title=f"{name}, work {cell.service.mean_s:g} s, {SETTINGS[key].title}",
+            file=DOCS / "img" / f"elasticity-{key}-{name}.png",
+        )
+
+
+def frontier(results: dict[str, list[dict]]) -> None:
+    """Draw p99 against instance-seconds: a line for the objectives of ours, a mark for each other rule."""
+    shown = ("steady", "diurnal", "spiky", "trickle", "bursts", "azure")
+    for key, rows in results.items():
+        service = SETTINGS[key].services[-1]
+        figure = Figure(figsize=(12, 7), dpi=130, layout="constrained")
+        axes = figure.subplots(2, 3).ravel()
+        figure.suptitle(f"work {service}, {SETTINGS[key].title}", x=0.01, ha="left", fontsize=12, fontweight="bold")
+        for one, name in zip(axes, shown, strict=True):
+            row = next(row for row in rows if row["service"] == service and row["workload"] == name)
+            ours = sorted((c["report"]["p99"], c["report"]["instance_s"]) for c in row["ours"].values())
+            one.plot(*zip(*ours, strict=True), "o-", color="#2f6f9f", markersize=4, label="ours, by objective")
+            for policy, cell in row["known"].items():
+                point = (max(cell["report"]["p99"], FLOOR_S), cell["report"]["instance_s"])
+                one.plot(*point, "x", color="#c2410c", markersize=6)
+                one.annotate(policy, point, fontsize=7, xytext=(4, 3), textcoords="offset points", color="#57606a")
+            one.set_title(name, fontsize=10)
+            one.set_xscale("symlog", linthresh=1)
+            one.set_yscale("log")
+            one.spines[["top", "right"]].set_visible(False)
+        for one in axes[3:]:
+            one.set_xlabel("p99 wait, s")
+        for one in axes[::3]:
+            one.set_ylabel("instance-seconds")
+        axes[0].legend(fontsize=8, frameon=False)
+        figure.savefig(DOCS / "img" / f"elasticity-frontier-{key}.png")
+
+
+def insert(text: str, name: str) -> None:
+    """Replace what stands between the markers of this name in docs/elasticity.md."""
+    page = DOCS / "elasticity.md"
+    head, _, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+    _, _, tail = rest.partition(f"<!-- end of {name} -->")
+    page.write_text(f"{head}<!-- {name} -->\n{text}\n<!-- end of {name} -->{tail}", encoding="utf-8")
+
+
+def main() -> None:
+    """Measure what is asked for, and write the page's tables and pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trace", type=Path, default=TRACE, help="AzureLLMInferenceTrace_code.csv")
+    parser.add_argument("--only", choices=[*SETTINGS, "none"], help="measure one fleet, or none, and keep the rest")
+    options = parser.parse_args()
+    trace = from_csv(options.trace)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for key, setting in SETTINGS.items():
+        if options.only in (None, key):
+            results[key] = list(run(setting, trace))
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    results = {key: results[key] for key in SETTINGS if key in results}
+    insert(summary(results), "summary")
+    insert(tables(results), "tables")
+    pictures(trace)
+    frontier(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -31,7 +31,7 @@ def open_bucket(url: str, *, region: str | None, kms_key: str | None) -> S3Store
     except ValueError as error:
         resource = f"the bucket {parts.netloc}"
         raise refusal(NoCredentialsError(), service="s3", operation="PutObject", resource=resource) from error
-    config: "S3Config" = {"server_side_encryption": "AES256"}
+    config: S3Config = {"server_side_encryption": "AES256"}
     if kms_key:
         config = {"server_side_encryption": "aws:kms", "sse_kms_key_id": kms_key}
     if session.region_name:

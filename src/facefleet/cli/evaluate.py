@@ -65,12 +65,13 @@ def evaluate(
 
 
 def _evaluate(file: Path, folder: Path, det: Path | None, calibrate: Path | None) -> "Report":
-    import numpy as np  # noqa: PLC0415 - the engine takes half a second to import; other commands do without
+    # The engine takes half a second to import; other commands do without.
+    import numpy as np
 
-    from facefleet.lab import det_curve  # noqa: PLC0415
-    from facefleet.lab import evaluate as lab  # noqa: PLC0415
-    from facefleet.lab.pairs import read_pairs  # noqa: PLC0415
-    from facefleet.vision.engine import Engine  # noqa: PLC0415
+    from facefleet.lab import det_curve
+    from facefleet.lab import evaluate as lab
+    from facefleet.lab.pairs import read_pairs
+    from facefleet.vision.engine import Engine
 
     pairs = read_pairs(file, folder)
     for output in (det, calibrate):
@@ -92,8 +93,8 @@ def _evaluate(file: Path, folder: Path, det: Path | None, calibrate: Path | None
 
 
 def _calibrate(templates: "dict[str, Template]", report: "Report", file: Path, *, data: str) -> None:
-    from facefleet.lab import calibrate as lab  # noqa: PLC0415
-    from facefleet.lab.evaluate import all_comparisons  # noqa: PLC0415
+    from facefleet.lab import calibrate as lab
+    from facefleet.lab.evaluate import all_comparisons
 
     if "all pairs" not in report.protocols:
         raise InvalidInput("A calibration needs the photos in a folder per person, as PEOPLE/Ada Lovelace/1.jpg.")
@@ -135,7 +136,7 @@ def _print_report(report: "Report") -> None:
 
 def _rates(protocol: "Protocol") -> "Iterator[tuple[str, str, str]]":
     """Yield (rate, value, interval), with a dash for what so few pairs cannot show."""
-    from facefleet.lab.evaluate import FALSE_MATCH_RATES  # noqa: PLC0415
+    from facefleet.lab.evaluate import FALSE_MATCH_RATES
 
     yield "EER", f"{protocol.eer:.2%}", _interval(protocol.eer_95)
     measured = {point.fmr: point for point in protocol.points}

@@ -37,7 +37,7 @@ class Naive:
         goal = clamp(messages, bounds)
         missing = max(messages - workers, bounds.minimum - committed(seen))  # of the minimum, pending ones are part
         start = max(0, min(missing, bounds.maximum - committed(seen)))
-        drain = _leaving(seen, min(running, workers - goal))
+        drain = _leaving(seen, running - goal)
         kind = "running or pending" if self.counts_pending else "running"
         what = f"start {start}" if start else f"drain {len(drain)}" if drain else "hold"
         reason = f"{messages} messages ({seen.visible} visible, {seen.in_flight} in flight), {workers} {kind}: {what}."

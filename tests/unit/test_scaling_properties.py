@@ -1,0 +1,134 @@
+"""What every scaling rule promises, whatever it is shown."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
+from facefleet.core.scaling import NAMES, policy
+
+RULES = tuple("static 4" if name == "static N" else name for name in NAMES)
+SERVING = (WorkerState.PENDING, WorkerState.RUNNING)
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def fleets(draw, most):
+    """A fleet of at most `most` workers that serve, some of them busy, and others on their way out."""
+    workers = []
+    for number in range(draw(st.integers(0, most))):
+        state = draw(st.sampled_from(SERVING))
+        busy = state is WorkerState.RUNNING and draw(st.booleans())
+        since = draw(st.floats(0, 50))
+        workers.append(
+            Worker(
+                worker_id=f"w{number}",
+                state=state,
+                since_s=since,
+                jobs=("job",) if busy else (),
+                idle_since_s=since if state is WorkerState.RUNNING and not busy else None,
+            )
+        )
+    for number in range(draw(st.integers(0, 3))):
+        state = draw(st.sampled_from((WorkerState.DRAINING, WorkerState.STOPPING, WorkerState.STOPPED)))
+        workers.append(Worker(worker_id=f"x{number}", state=state, since_s=0.0))
+    return tuple(workers)
+
+
+@st.composite
+def histories(draw):
+    """Bounds, and up to a dozen observations of one fleet whose totals grow."""
+    maximum = draw(st.integers(1, 12))
+    bounds = Bounds(minimum=draw(st.integers(0, maximum)), maximum=maximum)
+    seen, now, finished = [], 60.0, 0
+    boot_s = draw(st.sampled_from((1.0, 45.0)))
+    for _ in range(draw(st.integers(1, 12))):
+        workers = draw(fleets(maximum))
+        in_flight = sum(len(worker.jobs) for worker in workers)
+        visible = draw(st.integers(0, 60))
+        finished += draw(st.integers(0, 30))
+        seen.append(
+            Observation(
+                now_s=now,
+                visible=visible,
+                in_flight=in_flight,
+                oldest_age_s=draw(st.floats(0, 90)) if visible else 0.0,
+                enqueued_total=finished + visible + in_flight,
+                finished_total=finished,
+                busy_ms_total=finished * 700.0,
+                workers=workers,
+                boot_s=boot_s,
+            )
+        )
+        now += draw(st.sampled_from((1.0, 5.0)))
+    return bounds, seen
+
+
+def follow(rule, bounds, seen):
+    memory = rule.begin()
+    for one in seen[:-1]:
+        _, memory = rule.decide(one, bounds, memory)
+    return memory
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(history=histories())
+@QUICK
+def test_no_rule_leaves_the_bounds(name, history):
+    """Serving workers never exceed the maximum, and are brought to the minimum; what is drained was running."""
+    bounds, seen = history
+    rule = policy(name)
+    last = seen[-1]
+    decision, _ = rule.decide(last, bounds, follow(rule, bounds, seen))
+    serving = sum(worker.state in SERVING for worker in last.workers)
+    assert 0 <= decision.start <= bounds.maximum - serving
+    left = serving + decision.start - len(decision.drain)
+    assert left >= min(bounds.minimum, serving)
+    running = {worker.worker_id for worker in last.workers if worker.state is WorkerState.RUNNING}
+    assert set(decision.drain) <= running
+    assert len(set(decision.drain)) == len(decision.drain)
+    assert not (decision.start and decision.drain)
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(history=histories())
+@QUICK
+def test_no_rule_drains_a_worker_at_work(name, history):
+    """Scale-in takes workers that have nothing to do, as long as the counts agree with the workers."""
+    bounds, seen = history
+    rule = policy(name)
+    decision, _ = rule.decide(seen[-1], bounds, follow(rule, bounds, seen))
+    busy = {worker.worker_id for worker in seen[-1].workers if worker.jobs}
+    assert not busy & set(decision.drain)
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(history=histories(), more=st.integers(1, 40))
+@QUICK
+def test_more_demand_never_means_fewer_workers(name, history, more):
+    """The same moment with more requests waiting is answered with at least as many workers."""
+    bounds, seen = history
+    rule = policy(name)
+    memory = follow(rule, bounds, seen)
+    last = seen[-1]
+    if not last.visible:
+        last = replace(last, visible=1, enqueued_total=last.enqueued_total + 1)
+    busier = replace(last, visible=last.visible + more, enqueued_total=last.enqueued_total + more)
+    calm, _ = rule.decide(last, bounds, memory)
+    crowded, _ = rule.decide(busier, bounds, memory)
+    assert crowded.start - len(crowded.drain) >= calm.start - len(calm.drain)
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(history=histories())
+@QUICK
+def test_every_decision_has_its_reason_in_one_sentence_with_numbers(name, history):
+    """The log and the console show why."""
+    bounds, seen = history
+    rule = policy(name)
+    decision, _ = rule.decide(seen[-1], bounds, follow(rule, bounds, seen))
+    assert decision.reason.endswith(".")
+    assert "\n" not in decision.reason
+    assert any(character.isdigit() for character in decision.reason)

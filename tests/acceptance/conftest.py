@@ -1,6 +1,7 @@
 """Photos, and one running program that the tests of a module share."""
 
 import io
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,14 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def home():
+    """Return a folder outside pytest's own, which pytest closes to all but its user; the database has another."""
+    with tempfile.TemporaryDirectory(prefix="facefleet-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    with Program(tmp_path_factory.mktemp("data")) as program:
+def program():
+    with tempfile.TemporaryDirectory(prefix="facefleet-") as folder, Program(Path(folder) / "data") as program:
         yield program

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 import httpx
 import psutil
@@ -26,7 +27,7 @@ class Program:
         self._log: list[str] = []
         self.url = ""
 
-    def __enter__(self) -> "Program":
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             self._command,
             env=self._environment | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
@@ -72,21 +73,14 @@ class Program:
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes, booting ones included."""
-        return [
-            child
-            for child in psutil.Process(self.pid).children()
-            if child.status() != psutil.STATUS_ZOMBIE and "worker" in child.cmdline()
-        ]
+        return [child for child in psutil.Process(self.pid).children() if "worker" in _words(child)]
 
     def processes(self) -> list[psutil.Process]:
         """Return every process that has this program's data folder or its own pid to do with it."""
         return [one for one in psutil.process_iter() if self._concerns(one)]
 
     def _concerns(self, process: psutil.Process) -> bool:
-        try:
-            words = process.cmdline()
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            return False
+        words = _words(process)
         return any(str(self.data) in word for word in words) or str(self.pid) in words[-1:]
 
     def client(self, **options: object) -> httpx.Client:
@@ -98,3 +92,11 @@ class Program:
         while not true():
             assert time.monotonic() < end, f"still not {what}\n{self.log[-4000:]}"
             time.sleep(0.05)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """Return the command line, nothing for a process that is gone or a zombie."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

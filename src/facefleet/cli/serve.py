@@ -1,4 +1,7 @@
-"""`facefleet up | web | worker | controller`: the commands that run the service."""
+"""`facefleet up | web | worker | controller`: the commands that run the service.
+
+Imports stand where they are needed: `facefleet --help` and the client must not pay for the server's.
+"""
 
 import asyncio
 import os
@@ -7,15 +10,15 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
 
-from facefleet import telemetry
-from facefleet.config import Settings, load
+from facefleet.cli.exits import Failure
 from facefleet.errors import FacefleetError
+
+if TYPE_CHECKING:
+    from facefleet.config import Settings
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")]
@@ -26,9 +29,6 @@ MinWorkers = Annotated[int | None, typer.Option(help="Workers kept running with 
 MaxWorkers = Annotated[int | None, typer.Option(help="Most workers.  [default: the number of cores]")]
 Policy = Annotated[str | None, typer.Option(help="Scaling rule.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings.  [default: facefleet.toml if it exists]")]
-
-# sysexits.h: what is wrong is the configuration, or something this service needs is not there.
-_EX_UNAVAILABLE, _EX_CONFIG = 69, 78
 
 
 def up(
@@ -79,7 +79,7 @@ def web(
     from facefleet.cli import rooms
 
     settings = _settings(config, host=host, port=port, data=data, database_url=database_url, store_url=store_url)
-    _run(rooms.web(settings, lambda address: Console(stderr=True).print(f"web tier at {address}")))
+    _run(rooms.web(settings, lambda address: typer.echo(f"web tier at {address}")))
 
 
 def worker(
@@ -123,39 +123,40 @@ def controller(
     _run(rooms.controller(settings))
 
 
-def _settings(config: Path | None, **given: Any) -> Settings:
+def _settings(config: Path | None, **given: Any) -> "Settings":
+    from pydantic import ValidationError
+
+    from facefleet import telemetry
+    from facefleet.config import load
+
     try:
         settings = load(config, **given)
     except FileNotFoundError as error:
-        _fail(f"There is no settings file {error}.", _EX_CONFIG)
+        raise Failure(f"There is no settings file {error}.") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        _fail(f"The settings are not right: {wrong}.", _EX_CONFIG)
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg']}" for one in error.errors())
+        raise Failure(f"The settings are not right: {wrong}.") from error
     telemetry.configure(level=settings.log_level, json=settings.log_json)
     return settings
 
 
 def _run(room: Coroutine[Any, Any, None]) -> None:
+    """Run a room to its end; the first foreseeable error among its tasks is the one to tell."""
     try:
         asyncio.run(room)
     except* FacefleetError as group:
-        _fail(_first(group).detail, _EX_UNAVAILABLE)
-
-
-def _first(group: BaseExceptionGroup[FacefleetError]) -> FacefleetError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, FacefleetError)
-    return error
-
-
-def _fail(sentence: str, status: int) -> Any:
-    Console(stderr=True).print(f"[bold red]facefleet:[/] {sentence}", highlight=False)
-    raise typer.Exit(status)
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        told = error
+    else:
+        return
+    raise told
 
 
 def _welcome(address: str, took_s: float) -> None:
+    from rich.console import Console
+
     out = Console(highlight=False, soft_wrap=True)
     command = Path(sys.argv[0])
     name = command.name if shutil.which(command.name) else str(command)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
 from facefleet.errors import ImageTooLarge, NotFound, Unavailable
@@ -20,6 +20,8 @@ _FOLDER = "buckets"
 _ANY = "*"
 # A bucket that does not answer must not hold a client for minutes.
 _RETRIES: Any = {"max_retries": 2}
+# obstore refuses a path with `..`, empty parts or control characters by ValueError, so that no name leads elsewhere.
+_NOT_THERE = (NotFoundError, PermissionDeniedError, UnauthenticatedError, FileNotFoundError, ValueError)
 
 
 class ObjectBuckets:
@@ -55,17 +57,16 @@ class ObjectBuckets:
 
 
 async def _read(store: ObjectStore, key: str, version: str | None, max_bytes: int) -> bytes:
-    # A path is refused, not mended: `a/../b` must not become another object's name.
-    if any(part in ("", ".", "..") for part in key.split("/")):
-        raise NotFound("There is no object of that name.")
     try:
         found = await obstore.get_async(store, key, options={"version": version} if version else None)
         if found.meta["size"] > max_bytes:
             raise ImageTooLarge(f"The object has {found.meta['size']:,} bytes; at most {max_bytes:,} are read.")
         return bytes(await found.bytes_async())
-    except (NotFoundError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise NotFound("There is no object of that name.") from error
+    except _NOT_THERE as error:
+        raise NotFound("There is no object of that name, or the service may not read it.") from error
     except (BaseError, OSError) as error:
+        if isinstance(store, LocalStore):  # a name that no file can have
+            raise NotFound("There is no object of that name.") from error
         raise Unavailable(f"The bucket did not give the object: {type(error).__name__}.") from error
 
 

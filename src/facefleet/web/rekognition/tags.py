@@ -1,5 +1,6 @@
 """Tags of collections."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -41,8 +42,7 @@ async def tag_resource(call: Call, request: TagResource) -> Document:
     """Add tags to a collection; those of the same key are replaced."""
     collection = await _collection(call, request.resource_arn, Scope.ADMIN)
     tags = collection.tags | request.tags
-    if len(tags) > MOST_TAGS:
-        raise Refusal("ServiceQuotaExceededException", f"A collection may have {MOST_TAGS} tags, not {len(tags)}.")
+    check_count(tags)
     await call.service.gallery.set_tags(collection.collection_id, tags)
     return {}
 
@@ -58,6 +58,16 @@ async def untag_resource(call: Call, request: UntagResource) -> Document:
 async def list_tags_for_resource(call: Call, request: ListTagsForResource) -> Document:
     """Return a collection's tags."""
     return {"Tags": dict((await _collection(call, request.resource_arn, Scope.READ)).tags)}
+
+
+def check_count(tags: Mapping[str, str]) -> None:
+    """Return if a collection may have so many.
+
+    Raises:
+        Refusal: ServiceQuotaExceededException.
+    """
+    if len(tags) > MOST_TAGS:
+        raise Refusal("ServiceQuotaExceededException", f"A collection may have {MOST_TAGS} tags, not {len(tags)}.")
 
 
 async def _collection(call: Call, arn: str, scope: Scope) -> Collection:

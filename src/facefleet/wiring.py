@@ -21,11 +21,12 @@ from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.objects import Objects
 from facefleet.adapters.postgres import Database, migrate
 from facefleet.adapters.postgres_gallery import PostgresGallery
+from facefleet.adapters.postgres_keys import PostgresKeys, PostgresReceipts
 from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
 from facefleet.config import Settings
 from facefleet.errors import Unavailable
-from facefleet.ports import Fleet, Gallery, ObjectStore, Queue, Roster
+from facefleet.ports import Fleet, Gallery, Keys, ObjectStore, Queue, Receipts, Roster, Vault
 from facefleet.vision.models import MODEL_ID
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _WATCH_S = 1.0
+# How long a request that its client sends again under the same token is answered again instead of done again.
+RECEIPT_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +51,8 @@ class Ports:
     store: ObjectStore
     gallery: Gallery
     roster: Roster
+    keys: Keys
+    receipts: Receipts
 
 
 @asynccontextmanager
@@ -99,7 +104,16 @@ async def ports(settings: Settings) -> AsyncIterator[Ports]:
             store=Objects(settings.effective_store_url),
             gallery=PostgresGallery(database),
             roster=PostgresRoster(database),
+            keys=PostgresKeys(database),
+            receipts=PostgresReceipts(database, keep_s=RECEIPT_S),
         )
+
+
+def vault(settings: Settings) -> Vault:
+    """Return what seals the secrets of access keys; its file is made the first time."""
+    from facefleet.adapters.key_file import KeyFile
+
+    return KeyFile(settings.effective_key_file)
 
 
 async def service(settings: Settings, ports: Ports) -> "Service":
@@ -133,11 +147,24 @@ async def service(settings: Settings, ports: Ports) -> "Service":
     )
 
 
-def app(service: "Service") -> "ASGIApp":
+def app(service: "Service", ports: Ports) -> "ASGIApp":
     """Return the web room."""
+    from facefleet.adapters.buckets import ObjectBuckets
+    from facefleet.vision.calibration import load_calibration
     from facefleet.web.app import create_app
+    from facefleet.web.rekognition.call import Backing
 
-    return create_app(service)
+    settings = service.settings
+    backing = Backing(
+        keys=ports.keys,
+        vault=vault(settings),
+        receipts=ports.receipts,
+        buckets=ObjectBuckets(settings.effective_store_url, s3=settings.s3_bucket_names),
+        calibration=load_calibration(service.model_id),
+        anonymous=settings.anonymous,
+        now_s=time.time,
+    )
+    return create_app(service, backing)
 
 
 def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callable[[], bool]) -> "Worker":
@@ -223,8 +250,8 @@ async def _revive(server: EmbeddedPostgres) -> None:
     while True:
         await asyncio.sleep(_WATCH_S)
         try:
-            if not await asyncio.to_thread(server.healthy):
-                log.error("database died: starting it again")
+            server.url()
+        except Unavailable as gone:
+            log.error("database died: starting it again", error=gone.detail)  # noqa: TRY400 the sentence says it all
+            with suppress(Unavailable):  # then it is tried again in a second
                 await asyncio.to_thread(server.start)
-        except Unavailable as error:
-            log.error("database does not start", error=error.detail)  # noqa: TRY400 the sentence says it all

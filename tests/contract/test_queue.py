@@ -12,6 +12,7 @@ from facefleet.errors import (
     Cancelled,
     DeadlineExceeded,
     InvalidImage,
+    InvalidInput,
     LeaseLost,
     NotFound,
     from_dict,
@@ -543,6 +544,18 @@ class TestCounts:
         assert (await queue.status(answered.job.job_id)).state is JobState.DONE
         with pytest.raises(LeaseLost):
             await queue.finish(held, answer_to(held), busy_ms=1)
+
+
+class TestCursor:
+    @pytest.mark.parametrize("after", ["", "x", "1", "1 2 3", "1.5 2", "99999999999999999999 1"])
+    async def test_a_cursor_that_no_page_gave_is_the_callers_mistake(self, queue, after):
+        """It is refused, or leads nowhere; it is never a crash."""
+        try:
+            page = await queue.dead_letters(limit=1, after=after)
+        except InvalidInput as error:
+            assert "next_after" in error.detail
+        else:
+            assert page.items == ()
 
 
 class TestErasing:

@@ -28,10 +28,11 @@ from facefleet.core.jobs import (
     Lane,
     Lease,
     QueueCounts,
+    dead_letter_cursor,
     given_up,
     no_answer,
 )
-from facefleet.errors import DeadlineExceeded, LeaseLost, NotFound
+from facefleet.errors import DeadlineExceeded, LeaseLost, NotFound, Unavailable
 
 QUEUED = "facefleet_queued"
 # A waiting worker looks again this often, because a lease that expires tells nobody.
@@ -49,7 +50,7 @@ class PostgresQueue:
         self._announcer = Announcer(database)
         self._arrivals = Listener(database, QUEUED, self._arrived)
         self._arrival = asyncio.Event()
-        self._cancelling: set[asyncio.Task[bool]] = set()
+        self._cancelling: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,7 +87,7 @@ class PostgresQueue:
             raise DeadlineExceeded(f"No answer within {limit_s:g} s.") from None
         except asyncio.CancelledError:
             # The client has gone and its task must end now; the withdrawal goes on without it.
-            task = asyncio.create_task(self.cancel(job.job_id), name=f"cancel-{job.job_id}")
+            task = asyncio.create_task(self._withdraw(job.job_id), name=f"cancel-{job.job_id}")
             self._cancelling.add(task)
             task.add_done_callback(self._cancelling.discard)
             raise
@@ -166,7 +167,7 @@ class PostgresQueue:
 
     async def dead_letters(self, *, limit: int, after: str | None = None) -> Page[DeadLetter]:
         """List by time of death; the cursor is the microsecond of death and the job's place in the queue."""
-        died_us, seq = (0, 0) if after is None else (int(part) for part in after.split(" "))
+        died_us, seq = dead_letter_cursor(after)
         rows = await self._database.run(sql.DEAD_LETTERS, {"died_us": died_us, "seq": seq, "limit": limit + 1})
         letters = tuple(_dead_letter(row) for row in rows[:limit])
         more = len(rows) > limit
@@ -197,6 +198,10 @@ class PostgresQueue:
                 if outcome.status.answer is None:
                     raise no_answer(outcome.status.state, outcome.reason)
                 return outcome.status.answer
+
+    async def _withdraw(self, job_id: str) -> None:
+        with suppress(Unavailable):  # then the deadline does it
+            await self.cancel(job_id)
 
     async def _insert(self, statement: sql.Statement, job: Job, *, deadline_s: float | None, durable: bool) -> None:
         parameters = {

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from facefleet.core.shortcomings import QualityFilter
-from facefleet.errors import BrokenInvariant, Cancelled, DeadlineExceeded, FacefleetError
+from facefleet.errors import BrokenInvariant, Cancelled, DeadlineExceeded, FacefleetError, InvalidInput
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,3 +221,20 @@ def no_answer(state: JobState, reason: str = "") -> FacefleetError:
     if state is JobState.DEAD:
         return BrokenInvariant(f"The job was given up. {reason}".rstrip())
     return Cancelled("The job was cancelled before it was answered.")
+
+
+def dead_letter_cursor(after: str | None) -> tuple[int, int]:
+    """Read where a listing of dead letters goes on: the microsecond of the last one's death and its place in the queue.
+
+    Raises:
+        InvalidInput: no page ever ended there.
+    """
+    if after is None:
+        return 0, 0
+    try:
+        died_us, seq = (int(part) for part in after.split(" "))
+    except ValueError as error:
+        raise InvalidInput("`after` is no end of a page; take it from `next_after`.") from error
+    if max(abs(died_us), abs(seq)) >= 2**62:
+        raise InvalidInput("`after` is no end of a page; take it from `next_after`.")
+    return died_us, seq

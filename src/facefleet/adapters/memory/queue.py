@@ -18,6 +18,7 @@ from facefleet.core.jobs import (
     Lane,
     Lease,
     QueueCounts,
+    dead_letter_cursor,
     given_up,
     no_answer,
 )
@@ -195,15 +196,15 @@ class MemoryQueue:
 
     async def dead_letters(self, *, limit: int, after: str | None = None) -> Page[DeadLetter]:
         """List by time of death; the cursor is that time and the job's place in the queue."""
-        start = (0.0, 0) if after is None else (float(after.split(" ")[0]), int(after.split(" ")[1]))
-        dead = sorted(self._dead(), key=lambda entry: (entry.ended_s, entry.seq))
-        rest = [entry for entry in dead if (entry.ended_s, entry.seq) > start]
+        start = dead_letter_cursor(after)
+        dead = sorted(self._dead(), key=_death)
+        rest = [entry for entry in dead if _death(entry) > start]
         items = tuple(
             DeadLetter(job=entry.job, receives=entry.receives, reason=entry.reason, died_s=entry.ended_s)
             for entry in rest[:limit]
         )
         last = rest[limit - 1] if len(rest) > limit else None
-        return Page(items=items, next_after=None if last is None else f"{last.ended_s!r} {last.seq}")
+        return Page(items=items, next_after=None if last is None else "{} {}".format(*_death(last)))
 
     async def redrive(self, job_ids: Sequence[str] | None = None) -> int:
         """Queue given-up jobs anew, without a deadline."""
@@ -290,3 +291,7 @@ class MemoryQueue:
         if job_id not in self._entries:
             raise NotFound(f"There is no job {job_id}.")
         return self._entries[job_id]
+
+
+def _death(entry: _Entry) -> tuple[int, int]:
+    return round(entry.ended_s * 1e6), entry.seq

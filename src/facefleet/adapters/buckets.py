@@ -7,19 +7,16 @@ clients should see (the confused deputy).
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import LocalStore, ObjectStore, S3Store, from_url
+from obstore.store import LocalStore, ObjectStore, from_url
 
 from facefleet.errors import ImageTooLarge, NotFound, Unavailable
 
 _FOLDER = "buckets"
 _ANY = "*"
-# A bucket that does not answer must not hold a client for minutes.
-_RETRIES: Any = {"max_retries": 2}
 # obstore refuses a path with `..`, empty parts or control characters by ValueError, so that no name leads elsewhere.
 _NOT_THERE = (NotFoundError, PermissionDeniedError, UnauthenticatedError, FileNotFoundError, ValueError)
 
@@ -36,7 +33,7 @@ class ObjectBuckets:
     def __init__(self, store_url: str, *, s3: Iterable[str] = ()) -> None:
         self._store = _folder(store_url)
         self._s3_names = frozenset(s3)
-        self._s3: dict[str, S3Store] = {}
+        self._s3: dict[str, ObjectStore] = {}
 
     async def read(self, bucket: str, name: str, *, version: str | None, max_bytes: int) -> bytes:
         """Return an object, whole; a version is asked of S3 only."""
@@ -49,7 +46,7 @@ class ObjectBuckets:
         elif not self._is_s3(bucket):
             raise NotFound("Only buckets of S3 keep versions.")
         if bucket not in self._s3:
-            self._s3[bucket] = S3Store(bucket, retry_config=_RETRIES)
+            self._s3[bucket] = _s3(f"s3://{bucket}")
         return await _read(self._s3[bucket], name, version, max_bytes)
 
     def _is_s3(self, bucket: str) -> bool:
@@ -76,4 +73,11 @@ def _folder(store_url: str) -> ObjectStore:
         folder = Path(unquote(parts.path)) / _FOLDER
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return LocalStore(folder)
-    return from_url(f"{store_url.rstrip('/')}/{_FOLDER}")
+    url = f"{store_url.rstrip('/')}/{_FOLDER}"
+    return _s3(url) if parts.scheme == "s3" else from_url(url)
+
+
+def _s3(url: str) -> ObjectStore:
+    from facefleet.adapters.s3_store import open_bucket  # noqa: PLC0415 boto3 is there only where AWS is used
+
+    return open_bucket(url, region=None, kms_key=None)

@@ -33,7 +33,7 @@ async def up(settings: Settings, ready: Ready) -> None:
         closing_web, closing_controller = asyncio.Event(), asyncio.Event()
         try:
             async with asyncio.TaskGroup() as rooms:
-                web = rooms.create_task(serve(wiring.app(service), listener, closing_web), name="web")
+                web = rooms.create_task(serve(wiring.app(service, ports), listener, closing_web), name="web")
                 backlog = rooms.create_task(watch_backlog(ports.queue, service.admission), name="backlog")
                 rooms.create_task(wiring.controller(complete, ports, fleet).run(closing_controller), name="controller")
                 rooms.create_task(keep_house(wiring.chores(complete, ports), closing_controller), name="housekeeper")
@@ -60,7 +60,7 @@ async def web(settings: Settings, ready: Ready) -> None:
     async with wiring.database(settings) as complete, wiring.ports(complete) as ports:
         service = await wiring.service(complete, ports)
         async with asyncio.TaskGroup() as rooms:
-            serving = rooms.create_task(serve(wiring.app(service), listener, stop), name="web")
+            serving = rooms.create_task(serve(wiring.app(service, ports), listener, stop), name="web")
             backlog = rooms.create_task(watch_backlog(ports.queue, service.admission), name="backlog")
             ready(_address(listener))
             await serving

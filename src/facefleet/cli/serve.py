@@ -25,6 +25,9 @@ Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a fre
 Data = Annotated[Path | None, typer.Option(help="Folder of the embedded database and the photos.")]
 Database = Annotated[str | None, typer.Option(help="PostgreSQL with pgvector to use instead of the embedded one.")]
 Store = Annotated[str | None, typer.Option(help="Where photos are kept: file:///folder, s3://bucket, …")]
+Anonymous = Annotated[
+    bool | None, typer.Option("--anonymous", help="Answer unsigned Rekognition requests (on this machine only).")
+]
 MinWorkers = Annotated[int | None, typer.Option(help="Workers kept running with no work.  [default: 1]")]
 MaxWorkers = Annotated[int | None, typer.Option(help="Most workers.  [default: the number of cores]")]
 Policy = Annotated[str | None, typer.Option(help="Scaling rule.")]
@@ -38,6 +41,7 @@ def up(
     data: Data = None,
     database_url: Database = None,
     store_url: Store = None,
+    anonymous: Anonymous = None,
     min_workers: MinWorkers = None,
     max_workers: MaxWorkers = None,
     policy: Policy = None,
@@ -52,13 +56,14 @@ def up(
     from facefleet.cli import rooms
 
     began_s = perf_counter()
-    settings = _settings(
+    settings = read_settings(
         config,
         host=host,
         port=port,
         data=data,
         database_url=database_url,
         store_url=store_url,
+        anonymous=anonymous,
         min_workers=min_workers,
         max_workers=max_workers,
         policy=policy,
@@ -73,12 +78,21 @@ def web(
     data: Data = None,
     database_url: Database = None,
     store_url: Store = None,
+    anonymous: Anonymous = None,
     config: Config = None,
 ) -> None:
     """Run the web tier alone; workers and a controller join it through the database."""
     from facefleet.cli import rooms
 
-    settings = _settings(config, host=host, port=port, data=data, database_url=database_url, store_url=store_url)
+    settings = read_settings(
+        config,
+        host=host,
+        port=port,
+        data=data,
+        database_url=database_url,
+        store_url=store_url,
+        anonymous=anonymous,
+    )
     _run(rooms.web(settings, lambda address: typer.echo(f"web tier at {address}")))
 
 
@@ -94,7 +108,7 @@ def worker(
     """Run one worker. SIGTERM lets it finish what it has."""
     from facefleet.cli import rooms
 
-    settings = _settings(config, data=data, database_url=database_url, store_url=store_url)
+    settings = read_settings(config, data=data, database_url=database_url, store_url=store_url)
     _run(rooms.worker(settings, worker_id or f"{os.uname().nodename}-{os.getpid()}", parent))
 
 
@@ -111,7 +125,7 @@ def controller(
     """Run the controller with a fleet of worker processes on this machine."""
     from facefleet.cli import rooms
 
-    settings = _settings(
+    settings = read_settings(
         config,
         data=data,
         database_url=database_url,
@@ -123,7 +137,8 @@ def controller(
     _run(rooms.controller(settings))
 
 
-def _settings(config: Path | None, **given: Any) -> "Settings":
+def read_settings(config: Path | None, **given: Any) -> "Settings":
+    """Return the settings, what was given on the command line first; logging follows them from then on."""
     from pydantic import ValidationError
 
     from facefleet import telemetry

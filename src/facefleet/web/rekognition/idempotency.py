@@ -13,8 +13,6 @@ from facefleet.web.rekognition.members import Members
 from facefleet.web.rekognition.refusals import Refusal
 from facefleet.web.rekognition.shapes import Document
 
-KEPT_S = 3600.0
-
 
 async def once(
     receipts: Receipts, caller: str, name: str, request: Members, answer: Callable[[], Awaitable[Document]]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 import time
 from contextlib import ExitStack
 from datetime import timedelta
@@ -10,11 +11,15 @@ from unittest.mock import patch
 import boto3
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.server import ThreadedMotoServer
 from moto.sqs import models as sqs_models
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
 
 REGION = "us-east-1"
+PENDING_S = 3.0
+STOPPING_S = 2.0
 
 
 class EmulatedAws:
@@ -22,6 +27,7 @@ class EmulatedAws:
 
     def __init__(self):
         self._passed_s = 0.0
+        self.without_capacity = lambda instance_type: False
         self._patches = ExitStack()
 
     def __enter__(self):
@@ -41,6 +47,12 @@ class EmulatedAws:
         self._patches.enter_context(
             patch.object(sqs_models.SQSBackend, "change_message_visibility", _strict_visibility)
         )
+        self.changes = []
+        for name in ("start", "stop", "terminate"):
+            self._patches.enter_context(patch.object(Instance, name, self._slowed(getattr(Instance, name))))
+        for name in ("run_instances", "start_instances", "stop_instances"):
+            original = getattr(InstanceBackend, name)
+            self._patches.enter_context(patch.object(InstanceBackend, name, getattr(self, f"_{name}")(original)))
         return self
 
     def __exit__(self, *_):
@@ -50,6 +62,67 @@ class EmulatedAws:
     def now_s(self):
         """Unix time, with what was let pass."""
         return time.time() + self._passed_s
+
+    def launch_template(self, name):
+        """Make a launch template that moto accepts."""
+        ec2 = self.client("ec2")
+        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        data = {"ImageId": image, "InstanceType": "c7i.large"}
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+
+    def instances(self, name):
+        """The instances of this name prefix that moto holds, terminated ones included."""
+        return [
+            instance
+            for reservation in get_backend("ec2")[DEFAULT_ACCOUNT_ID][REGION].reservations.values()
+            for instance in reservation.instances
+            if any(tag["key"] == "Name" and tag["value"].startswith(f"{name}-") for tag in instance.get_tags())
+        ]
+
+    def _slowed(self, original):
+        """EC2 takes its time: on the way an instance is in a state of its own."""
+        way, delay_s, end = {
+            "start": (("pending", 0), PENDING_S, ("running", 16)),
+            "stop": (("stopping", 64), STOPPING_S, ("stopped", 80)),
+            "terminate": (("shutting-down", 32), STOPPING_S, ("terminated", 48)),
+        }[original.__name__]
+
+        def slowly(instance):
+            before = original(instance)
+            self._pass_through(instance, way, delay_s, end)
+            return before
+
+        return slowly
+
+    def _pass_through(self, instance, way, delay_s, end):
+        instance._state.name, instance._state.code = way
+        self.changes.append((instance.id, way[0]))
+
+        def arrive():
+            if instance._state.name == way[0]:
+                instance._state.name, instance._state.code = end
+                self.changes.append((instance.id, end[0]))
+
+        timer = threading.Timer(delay_s, arrive)
+        timer.daemon = True
+        timer.start()
+
+    def _run_instances(self, original):
+        def launch(backend, *args, **options):
+            if self.without_capacity(options.get("instance_type")):
+                raise EC2ClientError("InsufficientInstanceCapacity", "We currently do not have sufficient capacity.")
+            reservation = original(backend, *args, **options)
+            for instance in reservation.instances:
+                self._pass_through(instance, ("pending", 0), PENDING_S, ("running", 16))
+            return reservation
+
+        return launch
+
+    def _start_instances(self, original):
+        return _only_from("stopped", original)
+
+    def _stop_instances(self, original):
+        return _only_from("running", original)
 
     def elapse(self, seconds):
         """Let time pass for the queues, and for what is in the buckets."""
@@ -61,6 +134,21 @@ class EmulatedAws:
     def client(self, service):
         """A client of the test's own."""
         return boto3.client(service, region_name=REGION)
+
+
+def _only_from(state, original):
+    """AWS refuses the whole call if one instance is in another state."""
+
+    def checked(backend, instance_ids):
+        for instance in backend.get_multi_instances_by_id(instance_ids):
+            if instance.state != state:
+                raise EC2ClientError(
+                    "IncorrectInstanceState",
+                    f"The instance '{instance.id}' is not in a state for it: {instance.state}.",
+                )
+        return original(backend, instance_ids)
+
+    return checked
 
 
 def _strict_visibility(backend, queue_name, receipt_handle, visibility_timeout):

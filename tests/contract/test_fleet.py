@@ -1,4 +1,7 @@
-"""What every fleet must do; run over real processes that obey SIGTERM as a worker does."""
+"""What every fleet must do; run over real processes that obey SIGTERM as a worker does.
+
+On emulated EC2 instances such a process runs for as long as its instance does, and hears through the roster.
+"""
 
 import asyncio
 import os
@@ -6,11 +9,21 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 
+from computers import Computers
+from emulated_aws import REGION
+from facefleet.adapters.aws import Aws
+from facefleet.adapters.ec2_fleet import Ec2Fleet
+from facefleet.adapters.ec2_machines import Machines, read_plan
+from facefleet.adapters.memory.roster import MemoryRoster
 from facefleet.adapters.process_fleet import ProcessFleet
-from facefleet.core.fleet import WorkerState
+from facefleet.core.fleet import WorkerReport, WorkerState
+from facefleet.ports import Fleet
 
 # Marks a file when ready, finishes its "work" on SIGTERM, marks another when done.
 WORKER = """
@@ -49,16 +62,66 @@ def home(tmp_path):
     return Home(tmp_path)
 
 
-@pytest.fixture
-async def fleet(home):
+@dataclass
+class Bench:
+    """A fleet, and a way to kill one of its workers without a word."""
+
+    fleet: Fleet
+    kill: Callable[[str], None]
+
+
+@asynccontextmanager
+async def process_bench(home):
     fleet = ProcessFleet(
         command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
         environment=dict(os.environ),
         new_id=lambda: uuid.uuid4().hex,
         now_s=time.time,
     )
-    yield fleet
+    yield Bench(fleet, lambda name: os.kill(fleet._children[name].process.pid, signal.SIGKILL))
     await fleet.close()
+
+
+@asynccontextmanager
+async def ec2_bench(home, emulated):
+    name = f"fleet-{uuid.uuid4().hex[:8]}"
+    emulated.launch_template(name)
+    roster = MemoryRoster(clock=time.time)
+    computers = Computers(emulated, name, lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id])
+    async with Aws(REGION) as aws:
+        machines = Machines(aws, read_plan(f"ec2://{name}"))
+        fleet = Ec2Fleet(machines, roster, maximum=4, warm=0, now_s=time.time)
+        with computers:
+            reporting = asyncio.create_task(report(roster, computers, home))
+            yield Bench(fleet, computers.cut)
+            await fleet.close()
+            reporting.cancel()
+        assert computers.interrupted == []
+
+
+async def report(roster, computers, home):
+    """Speak to the roster for the processes, as workers do."""
+    while True:
+        for name, process in list(computers.processes.items()):
+            if process.poll() is not None:
+                await roster.leave(name)
+            elif (home.path / f"{name}.ready").exists():
+                one = WorkerReport(worker_id=name, host="h", pid=process.pid, draining=False, jobs=(), finished=0)
+                if await roster.report(one):
+                    process.terminate()
+        await asyncio.sleep(0.1)
+
+
+@pytest.fixture(params=["process", "ec2"])
+async def bench(request, home):
+    opened = process_bench(home) if request.param == "process" else ec2_bench(home, request.getfixturevalue("aws"))
+    async with opened as bench:
+        yield bench
+
+
+@pytest.fixture
+def fleet(bench):
+    return bench.fleet
 
 
 async def test_as_many_start_as_were_asked_for(fleet, home):
@@ -96,11 +159,11 @@ async def test_draining_an_unknown_worker_harms_nobody(fleet, home):
     assert [one.worker_id for one in await fleet.instances()] == [name]
 
 
-async def test_a_killed_worker_is_no_longer_seen(fleet, home):
-    """SIGKILL, as by the kernel when memory runs out: the fleet notices by itself."""
+async def test_a_killed_worker_is_no_longer_seen(bench, fleet, home):
+    """SIGKILL, as by the kernel when memory runs out, or a machine that is lost: the fleet notices by itself."""
     (name,) = await fleet.start(1)
     await home.wait_for("ready", [name])
-    os.kill(fleet._children[name].process.pid, signal.SIGKILL)
+    bench.kill(name)
     await gone(fleet, [name])
 
 

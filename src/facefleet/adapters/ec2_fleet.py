@@ -1,0 +1,183 @@
+"""`Fleet` of EC2 instances, each the place of one worker that starts at boot and is called by the instance's id.
+
+A worker there cannot be sent a signal: word is left for it in the roster; it finishes, signs off, and its instance is
+stopped. That it shall stop is also a tag of the instance, so that a controller that takes over goes on with it. What
+has been settled is looked for whenever the instances are looked at, once a tick, by the leading controller.
+
+Instances that are neither running nor stopped are left alone until they are.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from facefleet.adapters.ec2_machines import Machine, Machines
+from facefleet.core.fleet import Instance, WorkerReport, WorkerState
+from facefleet.errors import Unavailable
+from facefleet.ports import Roster
+
+log = structlog.get_logger()
+
+_STATES = {
+    "pending": WorkerState.PENDING,
+    "running": WorkerState.RUNNING,
+    "stopping": WorkerState.STOPPING,
+    "shutting-down": WorkerState.STOPPING,
+    "stopped": WorkerState.STOPPED,
+}
+# A report that is missing this soon after the last one was withdrawn: the worker signed off. Heartbeats come every
+# second, and the roster takes longer to forget a silent worker.
+_SIGNED_OFF_S = 5.0
+# A worker that fell silent may still be at work, until well after its leases have run out.
+_SILENT_S = 90.0
+# An instance that runs this long without a worker is of no use: its image is broken, or its machine.
+_USELESS_S = 900.0
+_CLOSING_S = 300.0
+_LOOK_S = 1.0
+
+
+@dataclass(slots=True)
+class _Heard:
+    """When something new was heard of an instance, and what."""
+
+    since_s: float
+    state: str
+    reported_s: float = 0.0
+    heard_s: float = 0.0
+
+
+class Ec2Fleet:
+    """See `ports.Fleet`.
+
+    Args:
+        maximum: most instances, stopped ones included.
+        warm: stopped ones that are kept; more are terminated.
+        now_s: Unix time.
+    """
+
+    def __init__(
+        self, machines: Machines, roster: Roster, *, maximum: int, warm: int, now_s: Callable[[], float]
+    ) -> None:
+        self._machines = machines
+        self._roster = roster
+        self._maximum = maximum
+        self._warm = warm
+        self._now_s = now_s
+        self._heard: dict[str, _Heard] = {}
+
+    async def instances(self) -> Sequence[Instance]:
+        """Return the instances; those whose workers have finished are stopped, stopped ones in excess terminated."""
+        machines, reports = await asyncio.gather(self._machines.look(), self._roster.reports())
+        said = {report.worker_id: report for report in reports}
+        self._listen(machines, said)
+        await self._settle(machines, said)
+        return [
+            Instance(
+                worker_id=machine.instance_id,
+                state=WorkerState.DRAINING if _drains(machine) else _STATES[machine.state],
+                since_s=self._heard[machine.instance_id].since_s,
+            )
+            for machine in machines
+        ]
+
+    async def start(self, count: int) -> Sequence[str]:
+        """Start stopped instances, then launch others, up to the maximum."""
+        machines = await self._machines.look()
+        stopped = [machine.instance_id for machine in machines if machine.state == "stopped"]
+        started = await self._machines.start(stopped[:count])
+        taken = {machine.number for machine in machines if machine.state != "shutting-down"}
+        free = [number for number in range(1, self._maximum + 1) if number not in taken]
+        launched = await asyncio.gather(
+            *(self._machines.launch(number) for number in free[: count - len(started)]), return_exceptions=True
+        )
+        started += [one for one in launched if isinstance(one, str)]
+        for error in launched:
+            if isinstance(error, BaseException) and (not started or not isinstance(error, Unavailable)):
+                raise error
+            if isinstance(error, Unavailable):
+                log.warning("instance not launched", error=error.detail)
+        self._heard |= {one: _Heard(since_s=self._now_s(), state="pending") for one in started}
+        return started
+
+    async def drain(self, worker_ids: Sequence[str]) -> None:
+        """Mark the instances and leave word for their workers."""
+        ours = [worker_id for worker_id in worker_ids if worker_id in self._heard]
+        if ours:
+            # That a worker signs off is noticed only by who has heard it before.
+            await self.instances()
+            await self._machines.mark_draining(ours)
+            await self._roster.ask_to_drain(ours)
+
+    async def close(self) -> None:
+        """Drain what there is, if it was this fleet that was acted on, and wait until each has stopped once.
+
+        Another controller may start them again meanwhile; that is its affair.
+        """
+        left = set(self._heard)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                while True:
+                    left = await self._unsettled(left)
+                    if not left:
+                        return
+                    await asyncio.sleep(_LOOK_S)
+        log.error("instances left as they are: they did not stop", instances=sorted(left))
+
+    async def _unsettled(self, instance_ids: set[str]) -> set[str]:
+        """Drain those of these instances that run; return those that have neither stopped nor gone."""
+        if not instance_ids:
+            return set()
+        seen = await self.instances()
+        kept = {one.worker_id for one in [one for one in seen if one.state is WorkerState.STOPPED][: self._warm]}
+        left = {one.worker_id: one.state for one in seen if one.worker_id in instance_ids - kept}
+        await self.drain([worker_id for worker_id, state in left.items() if state is WorkerState.RUNNING])
+        return set(left)
+
+    def _listen(self, machines: Sequence[Machine], said: Mapping[str, WorkerReport]) -> None:
+        """Note when the state of each instance, and the report of its worker, last changed."""
+        now_s = self._now_s()
+        before, self._heard = self._heard, {}
+        for machine in machines:
+            heard = before.get(machine.instance_id)
+            if heard is None or heard.state != machine.state:
+                heard = _Heard(since_s=now_s, state=machine.state)
+            report = said.get(machine.instance_id)
+            if report is not None and report.reported_s != heard.reported_s:
+                heard.reported_s, heard.heard_s = report.reported_s, now_s
+            self._heard[machine.instance_id] = heard
+
+    async def _settle(self, machines: Sequence[Machine], said: Mapping[str, WorkerReport]) -> None:
+        running = [machine for machine in machines if machine.state == "running"]
+        silent = [machine for machine in running if machine.instance_id not in said]
+        finished = [machine.instance_id for machine in silent if self._has_finished(machine)]
+        if finished:
+            log.info("instances stop: their workers have finished", instances=finished)
+            await self._machines.stop(finished)
+        # A worker that came up after it was asked has not heard.
+        deaf = [
+            machine.instance_id
+            for machine in running
+            if machine.draining and machine.instance_id in said and not said[machine.instance_id].draining
+        ]
+        if deaf:
+            await self._roster.ask_to_drain(deaf)
+        excess = [machine.instance_id for machine in machines if machine.state == "stopped"][self._warm :]
+        if excess:
+            log.info("instances terminated: enough are kept warm", instances=excess)
+            await self._machines.terminate(excess)
+
+    def _has_finished(self, machine: Machine) -> bool:
+        """Return whether an instance from which no report comes has nothing left to do."""
+        heard = self._heard[machine.instance_id]
+        now_s = self._now_s()
+        if not machine.draining:
+            return now_s - max(heard.since_s, heard.heard_s) > _USELESS_S
+        signed_off = now_s - heard.heard_s < _SIGNED_OFF_S
+        return signed_off or now_s - max(heard.since_s, heard.heard_s) > _SILENT_S
+
+
+def _drains(machine: Machine) -> bool:
+    return machine.draining and machine.state == "running"

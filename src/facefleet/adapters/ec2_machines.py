@@ -1,0 +1,190 @@
+"""EC2's calls that a fleet is made of: look, start, launch, stop, terminate, tag.
+
+What AWS may lack is tried elsewhere (another type, another zone); what it may throttle, botocore repeats.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+
+from facefleet.adapters.aws import Aws
+from facefleet.adapters.aws_errors import QUOTA, AwsRefusal
+
+log = structlog.get_logger()
+
+_DRAINING = "facefleet-draining"
+# Nothing wrong with the request: AWS has none of that type there at the moment, or none at all there.
+_NO_CAPACITY = frozenset(
+    {
+        "InsufficientCapacity",
+        "InsufficientFreeAddressesInSubnet",
+        "InsufficientHostCapacity",
+        "InsufficientInstanceCapacity",
+        "SpotMaxPriceTooLow",
+        "Unsupported",
+    }
+)
+_WRONG_STATE = "IncorrectInstanceState"
+_EXISTING = ("pending", "running", "stopping", "stopped", "shutting-down")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What `ec2://NAME?template=…` says.
+
+    Attributes:
+        name: the instances are those whose `Name` tag is `name-1`, `name-2`, ….
+        template: launch template, by name or id (`lt-…`).
+        types, subnets: what to try in place of the template's own, in this order.
+    """
+
+    name: str
+    template: str
+    types: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+
+    def placements(self) -> Iterator[dict[str, str]]:
+        """Give what to launch with: every type in every subnet, best first."""
+        for instance_type in self.types or (None,):
+            for subnet in self.subnets or (None,):
+                yield {
+                    name: value
+                    for name, value in (("InstanceType", instance_type), ("SubnetId", subnet))
+                    if value is not None
+                }
+
+
+def read_plan(url: str) -> Plan:
+    """Read `ec2://NAME?template=NAME&types=A,B&subnets=C,D`; the template is called as the instances by default.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    parts = urlsplit(url)
+    options = {name: values[-1] for name, values in parse_qs(parts.query, strict_parsing=bool(parts.query)).items()}
+    unknown = options.keys() - {"template", "types", "subnets"}
+    if not parts.netloc or unknown:
+        raise ValueError(f"{url!r} is no fleet: ec2://NAME?template=…&types=…,…&subnets=…,…")
+    return Plan(
+        name=parts.netloc,
+        template=options.get("template", parts.netloc),
+        types=tuple(options["types"].split(",")) if "types" in options else (),
+        subnets=tuple(options["subnets"].split(",")) if "subnets" in options else (),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """An instance as AWS reports it.
+
+    Attributes:
+        number: that of its name.
+        draining: whether it was asked to finish.
+    """
+
+    instance_id: str
+    state: str
+    number: int
+    draining: bool
+
+
+class Machines:
+    """The instances of a plan."""
+
+    def __init__(self, aws: Aws, plan: Plan) -> None:
+        self._aws = aws
+        self._plan = plan
+
+    async def look(self) -> list[Machine]:
+        """Return all that exist, by number."""
+        machines: list[Machine] = []
+        more: dict[str, str] = {}
+        while True:
+            found = await self._call(
+                "describe_instances",
+                f"the instances {self._plan.name}-*",
+                Filters=[
+                    {"Name": "tag:Name", "Values": [f"{self._plan.name}-*"]},
+                    {"Name": "instance-state-name", "Values": list(_EXISTING)},
+                ],
+                **more,
+            )
+            machines += [_machine(one) for group in found["Reservations"] for one in group["Instances"]]
+            if not found.get("NextToken"):
+                return sorted(machines, key=lambda machine: machine.number)
+            more = {"NextToken": found["NextToken"]}
+
+    async def start(self, instance_ids: Sequence[str]) -> list[str]:
+        """Start stopped instances; return those that start, the others being in no state for it or out of capacity."""
+        if not instance_ids:
+            return []
+        # Before they run, or they would be taken for drained.
+        await self._call("delete_tags", "the instances", Resources=list(instance_ids), Tags=[{"Key": _DRAINING}])
+        try:
+            await self._call("start_instances", "the instances", InstanceIds=list(instance_ids))
+        except AwsRefusal as error:
+            if error.code not in {_WRONG_STATE, *_NO_CAPACITY, *QUOTA}:
+                raise
+            if len(instance_ids) > 1:
+                each = await asyncio.gather(*(self.start([one]) for one in instance_ids))
+                return [started for one in each for started in one]
+            log.warning("instance not started", instance=instance_ids[0], error=error.detail)
+            return []
+        return list(instance_ids)
+
+    async def launch(self, number: int) -> str | None:
+        """Launch an instance; None if there is no capacity for it anywhere, or no quota."""
+        template = self._plan.template
+        named = {"LaunchTemplateId" if template.startswith("lt-") else "LaunchTemplateName": template}
+        tags = [{"Key": "Name", "Value": f"{self._plan.name}-{number}"}]
+        for placement in self._plan.placements():
+            try:
+                found = await self._call(
+                    "run_instances",
+                    f"the launch template {template}",
+                    MinCount=1,
+                    MaxCount=1,
+                    LaunchTemplate=named,
+                    TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+                    **placement,
+                )
+            except AwsRefusal as error:
+                if error.code not in _NO_CAPACITY | QUOTA:
+                    raise
+                log.warning("instance not launched", number=number, error=error.detail, **placement)
+                if error.code in QUOTA:
+                    return None
+            else:
+                return str(found["Instances"][0]["InstanceId"])
+        return None
+
+    async def mark_draining(self, instance_ids: Sequence[str]) -> None:
+        """Note on the instances that they are to be stopped once their workers have finished: outlives this process."""
+        tags = [{"Key": _DRAINING, "Value": "yes"}]
+        await self._call("create_tags", "the instances", Resources=list(instance_ids), Tags=tags)
+
+    async def stop(self, instance_ids: Sequence[str]) -> None:
+        """Stop instances."""
+        await self._call("stop_instances", "the instances", InstanceIds=list(instance_ids))
+
+    async def terminate(self, instance_ids: Sequence[str]) -> None:
+        """Delete instances."""
+        await self._call("terminate_instances", "the instances", InstanceIds=list(instance_ids))
+
+    async def _call(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
+        return await self._aws.call("ec2", operation, resource, **parameters)
+
+
+def _machine(found: dict[str, Any]) -> Machine:
+    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+    number = tags.get("Name", "").rsplit("-", 1)[-1]
+    return Machine(
+        instance_id=found["InstanceId"],
+        state=found["State"]["Name"],
+        number=int(number) if number.isdecimal() else 0,
+        draining=_DRAINING in tags,
+    )

@@ -1,0 +1,63 @@
+"""What is inside emulated EC2 instances: a process for each, for as long as AWS says that the instance runs."""
+
+import subprocess
+import threading
+
+
+class Computers:
+    """Watches the emulator's instances; used as a context manager.
+
+    Args:
+        emulated: the emulator.
+        name: prefix of the instances' `Name` tags.
+        boot: returns the argument vector of what an instance of this id runs at boot.
+        options: for `subprocess.Popen`.
+    """
+
+    def __init__(self, emulated, name, boot, **options):
+        self._emulated = emulated
+        self._name = name
+        self._boot = boot
+        self._options = options
+        self._stopping = threading.Event()
+        self.processes = {}
+        self.interrupted = []  # instances that AWS was asked to stop while their process was at work
+        self.most = 0
+
+    def __enter__(self):
+        self._watching = threading.Thread(target=self._watch)
+        self._watching.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopping.set()
+        self._watching.join()
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+
+    def cut(self, instance_id):
+        """Take the power away: the process dies with the instance, and nobody is told."""
+        process = self.processes.pop(instance_id)
+        process.kill()
+        process.wait()
+        (instance,) = [one for one in self._emulated.instances(self._name) if one.id == instance_id]
+        instance.terminate()
+
+    def _watch(self):
+        while not self._stopping.wait(0.05):
+            for instance in self._emulated.instances(self._name):
+                if instance.state == "running" and instance.id not in self.processes:
+                    self.processes[instance.id] = subprocess.Popen(self._boot(instance.id), **self._options)
+                elif instance.state != "running" and instance.id in self.processes:
+                    self._power_off(instance.id)
+            self.most = max(self.most, len(self.processes))
+
+    def _power_off(self, instance_id):
+        process = self.processes.pop(instance_id, None)
+        if process is None:
+            return
+        if process.poll() is None:
+            self.interrupted.append(instance_id)
+            process.kill()
+        process.wait()

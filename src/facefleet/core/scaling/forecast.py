@@ -85,8 +85,9 @@ class Trend:
     span_s: float = 0.0
 
     def rate_hz(self, ahead_s: float) -> float:
-        """Return the rate to reckon with so far from now; a rise is carried on for no longer than it has lasted."""
-        return self.level_hz + self.rise_hz_per_s * min(ahead_s + self.span_s / 2, self.span_s)
+        """Return the rate to reckon with so far from now; a rise that has not lasted as long yet counts as a step."""
+        carried_on_s = ahead_s + self.span_s / 2 if self.span_s >= ahead_s else 0.0
+        return self.level_hz + self.rise_hz_per_s * carried_on_s
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,11 +44,9 @@ class Levels:
 
 
 def _cheapest_s(samples: tuple[float, ...], boot_s: float) -> float:
-    """Return the keeping time that costs least over the samples: 0, or one of them not longer than a boot."""
+    """Return the keeping time that costs least over the samples: 0, or one of them."""
     ordered = sorted(samples)
     costs = [(boot_s * len(ordered), 0.0)]
     for kept, (sample, idled) in enumerate(zip(ordered, accumulate(ordered), strict=True), start=1):
-        if sample > boot_s:
-            break
         costs.append((idled + (len(ordered) - kept) * (sample + boot_s), sample))
     return min(costs)[1]

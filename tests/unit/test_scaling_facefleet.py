@@ -1,0 +1,307 @@
+"""Our own rule: what it learns, what it saves, and that it stays sane when what it is shown is not."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
+from facefleet.core.scaling import policy
+from facefleet.core.scaling.forecast import Arrivals, Season
+from facefleet.core.scaling.levels import Levels
+from facefleet.core.scaling.staffing import erlang_slots
+from facefleet.core.scaling.terms import Billing, Objective
+from facefleet.lab.simulate.durations import durations
+from facefleet.lab.simulate.engine import simulate
+from facefleet.lab.simulate.fleet import World
+from facefleet.lab.simulate.workload import Workload
+
+BOUNDS = Bounds(minimum=0, maximum=19)
+EC2 = World(boot=durations("45"), stop_s=10.0, tick_s=5.0, billing=Billing(minimum_s=60.0))
+
+
+def ours(**objective):
+    return policy("facefleet", objective=Objective(**objective))
+
+
+def run(arrivals, service_s, *, world=EC2, rule=None, duration_s=None, bounds=BOUNDS, warmup_s=0.0):
+    arrivals = np.asarray(arrivals, dtype=float)
+    workload = Workload(name="test", arrivals_s=arrivals, duration_s=duration_s or float(arrivals[-1]) + 60)
+    services = np.full(arrivals.size, service_s)
+    rule = rule or policy("facefleet", billing=world.billing)
+    return simulate(workload, services, rule, bounds=bounds, world=world, seed=1, warmup_s=warmup_s)
+
+
+def workers(running, *, pending=0, busy=0, now_s=0.0):
+    return tuple(
+        Worker(
+            worker_id=f"w{number}",
+            state=WorkerState.RUNNING if number < running else WorkerState.PENDING,
+            since_s=now_s,
+            jobs=("job",) if number < busy else (),
+            idle_since_s=now_s if busy <= number < running else None,
+        )
+        for number in range(running + pending)
+    )
+
+
+def play(rule, seen, bounds=BOUNDS):
+    memory, decisions = rule.begin(), []
+    for one in seen:
+        decision, memory = rule.decide(one, bounds, memory)
+        decisions.append(decision)
+    return decisions
+
+
+# What it promises
+
+
+def test_it_converges_on_constant_load():
+    """Two requests a second of five seconds each need ten workers, and after a while nobody starts or stops."""
+    result = run(np.arange(0, 3600, 0.5), 5.0, duration_s=3600)
+    settled = [look for look in result.looks if 1200 < look.at_s < 3600]
+    assert sum(look.start + look.drain for look in settled) == 0
+    assert {look.running for look in settled} <= set(range(10, 20))
+
+
+def test_one_request_costs_no_more_than_the_minimum_bill():
+    """A worker whose minute is paid for stays for it, and not longer."""
+    assert run([60.0], 5.0, duration_s=600).billed_s == 60.0
+
+
+def test_hours_that_are_paid_for_are_used_up():
+    """Billed by the hour, a worker is let go only as its hour ends."""
+    world = replace(EC2, billing=Billing(granularity_s=3600.0))
+    result = run([0.0], 5.0, world=world, duration_s=7200)
+    gone = next(look for look in result.looks if look.drain)
+    assert 3590 <= gone.at_s <= 3600
+    assert result.billed_s == 3600.0
+
+
+def test_it_does_not_start_what_an_existing_worker_will_take_in_time():
+    """Five requests of a second each fit one worker within the objective of ten seconds."""
+    seen = [
+        Observation(now_s=0, visible=0, in_flight=0, finished_total=100, busy_ms_total=1e5, workers=workers(1)),
+        Observation(
+            now_s=1, visible=5, in_flight=0, oldest_age_s=0.5, finished_total=100, busy_ms_total=1e5, workers=workers(1)
+        ),
+    ]
+    assert play(ours(slo_s=10.0), seen)[-1].start == 0
+    assert play(ours(slo_s=1.0), seen)[-1].start > 0
+
+
+def test_it_has_the_fleet_back_before_a_burst_that_comes_every_ten_minutes():
+    """Once the pattern is learned, the wait is shorter than a boot, at less than a fleet that never leaves."""
+    begins = np.arange(300, 4 * 3600, 600)
+    arrivals = (begins[:, None] + np.linspace(0, 1, 40)).ravel()
+    result = run(arrivals, 2.0, duration_s=4 * 3600, warmup_s=3600)
+    assert np.percentile(result.waits_s, 99) < 45.0 / 2
+    assert result.billed_s < 0.5 * 19 * 3 * 3600
+
+
+def test_a_tight_objective_keeps_a_worker_for_a_trickle_and_a_loose_one_does_not():
+    """What the user asks for decides what idling is worth."""
+    arrivals = np.cumsum(np.random.default_rng(3).exponential(90, 200))
+    tight = run(arrivals, 1.0, rule=ours(slo_s=2.0), warmup_s=3600)
+    loose = run(arrivals, 1.0, rule=ours(slo_s=90.0), warmup_s=3600)
+    assert np.percentile(tight.waits_s, 95) < 2.0
+    assert np.percentile(loose.waits_s, 95) <= 95.0
+    assert loose.billed_s < 0.6 * tight.billed_s
+
+
+def test_a_budget_is_kept_in_the_long_run_and_its_savings_are_spent_on_a_rush():
+    """Over T hours no more than the budget for T + 1 hours is spent, though the rush would have more."""
+    world = replace(EC2, billing=Billing(price_per_h=1.0))
+    rush = np.concatenate((np.arange(3600, 3700, 0.1), np.arange(3700, 10800, 0.4)))
+    rule = policy("facefleet", objective=Objective(budget_per_h=4.0), billing=world.billing)
+    result = run(rush, 5.0, world=world, rule=rule, duration_s=10800)
+    hours = result.looks[-1].at_s / 3600
+    assert result.billed_s / 3600 <= 4.0 * (hours + 1) + 0.1
+    assert max(look.running for look in result.looks) > 4
+
+
+def test_stopped_workers_that_start_faster_shorten_the_wait():
+    """A warm pool of a fleet is used before new workers are launched."""
+    warm = replace(EC2, warm=19, warm_boot=durations("5"))
+    arrivals = np.sort(np.random.default_rng(1).uniform(0, 600, 600))
+    assert np.percentile(run(arrivals, 2.0, world=warm).waits_s, 99) < np.percentile(run(arrivals, 2.0).waits_s, 99) / 2
+
+
+# Sanity
+
+
+def test_flapping_demand_does_not_make_the_fleet_flap():
+    """Work that comes and goes every half minute is served by one fleet, not by a new one each time."""
+    arrivals = np.concatenate([np.linspace(start, start + 30, 150) for start in range(0, 3600, 60)])
+    result = run(np.sort(arrivals), 2.0, duration_s=3600)
+    late = [look for look in result.looks if look.at_s > 1200]
+    assert sum(look.start for look in late) <= 19
+
+
+def test_a_clock_that_jumps_changes_no_worker_at_work_and_starts_no_crowd():
+    """An hour back or a day forward: the next decision is about the requests that are there."""
+    rule = ours()
+    for jump_s in (-3600.0, 86_400.0):
+        seen = [
+            Observation(
+                now_s=10_000.0 + 5 * step + (jump_s if step > 100 else 0.0),
+                visible=0,
+                in_flight=4,
+                enqueued_total=step,
+                finished_total=step,
+                busy_ms_total=step * 5000.0,
+                workers=workers(6, busy=4, now_s=9000.0),
+            )
+            for step in range(140)
+        ]
+        decisions = play(rule, seen)
+        assert max(decision.start for decision in decisions[101:]) <= 2
+        assert all(set(decision.drain) <= {"w4", "w5"} for decision in decisions[101:])
+
+
+def test_without_metrics_each_request_gets_a_worker_as_in_naive():
+    """No totals, no service time: what waits is all that is known."""
+    seen = [Observation(now_s=float(step), visible=7, in_flight=0, boot_s=45.0) for step in range(3)]
+    decisions = play(ours(), seen)
+    assert 7 <= decisions[0].start <= 19
+    assert all(math.isfinite(decision.start) for decision in decisions)
+
+
+def test_totals_that_start_again_from_zero_do_not_confuse_it():
+    """A queue that was purged or a database that was restored is no negative arrival rate."""
+    seen = [
+        Observation(now_s=float(step), visible=0, in_flight=0, enqueued_total=total, finished_total=total)
+        for step, total in enumerate([0, 500, 1000, 0, 5, 10])
+    ]
+    assert all(decision.start <= 19 for decision in play(ours(), seen))
+
+
+def test_a_fleet_that_does_not_start_what_was_asked_is_asked_again_but_not_at_every_look():
+    """Ten workers' worth of demand on a fleet that ignores every order."""
+    seen = [
+        Observation(now_s=float(step), visible=10, in_flight=0, oldest_age_s=float(step), enqueued_total=10)
+        for step in range(60)
+    ]
+    asked = [decision.start for decision in play(ours(), seen)]
+    assert max(asked) <= 19
+    assert 2 <= sum(count > 0 for count in asked) <= 8
+
+
+def test_counts_that_lag_are_not_ordered_twice():
+    """A fleet that shows its new workers eight seconds late gets each order once."""
+    rule, memory, started, orders = ours(), None, [], []
+    memory = rule.begin()
+    for step in range(30):
+        shown = sum(count for at, count in started if step - at >= 8)
+        seen = Observation(
+            now_s=float(step),
+            visible=6,
+            in_flight=0,
+            oldest_age_s=float(step),
+            enqueued_total=6,
+            workers=workers(0, pending=shown, now_s=0.0),
+            boot_s=60.0,
+        )
+        decision, memory = rule.decide(seen, BOUNDS, memory)
+        started.append((step, decision.start))
+        orders.append(decision.start)
+    assert sum(orders) == orders[0]
+
+
+def test_one_odd_reading_of_the_queue_drains_no_worker_at_work():
+    """SQS may count nothing for once; the workers know better."""
+    busy = workers(8, busy=8)
+    seen = [Observation(now_s=float(s), visible=20, in_flight=8, enqueued_total=28, workers=busy) for s in range(5)]
+    seen.append(Observation(now_s=5.0, visible=0, in_flight=0, enqueued_total=28, workers=busy))
+    assert play(ours(), seen)[-1].drain == ()
+
+
+def test_a_worker_that_never_comes_up_is_replaced_in_the_end():
+    """One pending for many boots is no longer counted on."""
+    stuck = workers(0, pending=1)
+    seen = [
+        Observation(now_s=5.0 * step, visible=1, in_flight=0, oldest_age_s=5.0 * step, workers=stuck, boot_s=5.0)
+        for step in range(20)
+    ]
+    decisions = play(ours(), seen)
+    assert decisions[1].start == 0
+    assert any(decision.start for decision in decisions)
+
+
+def test_the_running_are_kept_until_the_pending_are_there():
+    """A worker that boots replaces nobody yet."""
+    seen = [
+        Observation(now_s=60.0 * step, visible=0, in_flight=0, workers=workers(0, pending=0)) for step in range(2)
+    ] + [Observation(now_s=180.0, visible=0, in_flight=0, workers=workers(1, pending=3))]
+    assert play(ours(), seen, Bounds(minimum=1, maximum=19))[-1].drain == ()
+
+
+# Its parts
+
+
+@pytest.mark.parametrize(
+    ("offered", "wait", "share"), [(12, 0.4, 0.01), (0.055, 0.4, 0.01), (3, 40, 0.01), (50, 0, 0.2)]
+)
+def test_erlang_slots_are_the_fewest_by_the_textbook_sum(offered, wait, share):
+    """P(wait > w) from the sum over states, not from the recursion."""
+
+    def late(slots):
+        if slots <= offered:
+            return 1.0
+        terms = [offered**k / math.factorial(k) for k in range(slots)]
+        last = offered**slots / math.factorial(slots) * slots / (slots - offered)
+        return last / (sum(terms) + last) * math.exp(-(slots - offered) * wait)
+
+    slots = erlang_slots(offered, wait, share)
+    assert late(slots) <= share < late(slots - 1)
+
+
+def test_a_step_in_the_rate_is_believed_soon_and_a_steady_rate_is_averaged_long():
+    """Ten a second for an hour, then thirty: within three looks the forecast has moved."""
+    rng = np.random.default_rng(5)
+    arrivals, total = Arrivals(), 0
+    for second in range(3600):
+        total += int(rng.poisson(10))
+        arrivals = arrivals.add(float(second), total)
+    assert arrivals.trend(1.0).rate_hz(0.0) == pytest.approx(10, rel=0.05)
+    for second in range(3600, 3604):
+        total += int(rng.poisson(30))
+        arrivals = arrivals.add(float(second), total)
+    assert arrivals.trend(1.0).rate_hz(0.0) > 20
+    assert len(arrivals.times_s) < 500
+
+
+def test_a_season_is_trusted_once_it_foretells_better_than_yesterday_s_weather():
+    """A square day: low, high, low; on the third day the rise is known before it comes."""
+    season, total = Season(period_s=9600.0), 0
+    for second in range(0, 3 * 9600, 10):
+        total += 100 if (second // 2400) % 2 else 10
+        season = season.add(float(second), total)
+        if second < 9600:
+            assert season.rate_hz(second + 2400.0) == 0.0
+    assert season.rate_hz(3 * 9600 + 2450.0) == pytest.approx(10.0, rel=0.1)
+
+
+@given(levels=st.lists(st.integers(0, 4), min_size=1, max_size=60), boot_s=st.sampled_from([2.0, 10.0, 45.0]))
+def test_the_keeping_time_learned_is_the_cheapest_of_all(levels, boot_s):
+    """Against every other keeping time, over the idle times it has seen."""
+    known = Levels()
+    for step, level in enumerate(levels):
+        known = known.add(5.0 * step, level, boot_s)
+
+    def cost(kept_s):
+        return sum(idle if idle <= kept_s else kept_s + boot_s for idle in known.samples)
+
+    assert all(cost(known.cheapest_s) <= cost(other) + 1e-9 for other in (0.0, *known.samples))
+
+
+def test_the_reason_changes_only_in_its_numbers():
+    """So that the log can be read down a column."""
+    result = run(np.arange(0, 300, 1.0), 2.0)
+    skeletons = {"".join(character for character in look.reason if character.isalpha()) for look in result.looks}
+    assert all(first.split("so")[0] for first, _ in pairwise(sorted(skeletons)))
+    assert len(skeletons) <= 8

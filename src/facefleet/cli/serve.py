@@ -157,8 +157,11 @@ def read_settings(config: Path | None, **given: Any) -> "Settings":
 
 def _run(room: Coroutine[Any, Any, None]) -> None:
     """Run a room to its end; the first foreseeable error among its tasks is the one to tell."""
+    import uvloop
+
     try:
-        asyncio.run(room)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(room)
     except* FacefleetError as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):

@@ -1,17 +1,32 @@
-"""What every object store must do; run over a folder and over obstore's own memory store."""
+"""What every object store must do; run over a folder, obstore's own memory store, and buckets of an emulated S3."""
 
 import os
 import time
+import uuid
 
 import pytest
 
+from emulated_aws import REGION
 from facefleet.adapters.objects import Objects
+from facefleet.adapters.split_store import SplitStore
 from facefleet.errors import NotFound, Unavailable
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "s3", "three buckets"])
 def store(request, tmp_path):
-    return Objects((tmp_path / "a folder").as_uri() if request.param == "folder" else "memory:///")
+    if request.param == "folder":
+        return Objects((tmp_path / "a folder").as_uri())
+    if request.param == "memory":
+        return Objects("memory:///")
+    inputs, outputs, rest = buckets(request.getfixturevalue("aws"), 3)
+    return rest if request.param == "s3" else SplitStore(rest, {"inputs/": inputs, "outputs/": outputs})
+
+
+def buckets(aws, count):
+    names = [f"store-{uuid.uuid4().hex}" for _ in range(count)]
+    for name in names:
+        aws.client("s3").create_bucket(Bucket=name)
+    return [Objects(f"s3://{name}", region=REGION) for name in names]
 
 
 async def listed(store, prefix, **options):
@@ -77,3 +92,37 @@ async def test_a_store_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "s" / "inputs").write_text("a file where a folder is needed")
     with pytest.raises(Unavailable, match="inputs/a"):
         await store.put("inputs/a", b"x")
+
+
+async def test_two_buckets_hold_what_the_course_expects(aws):
+    """The input bucket holds photos and nothing else, by the names after `inputs/`; the output bucket likewise."""
+    inputs, outputs, rest = buckets(aws, 3)
+    store = SplitStore(rest, {"inputs/": inputs, "outputs/": outputs})
+    for key in ("inputs/1", "outputs/1.json", "crops/c/1.png"):
+        await store.put(key, key.encode())
+    assert await listed(inputs, "") == ["1"]
+    assert await listed(outputs, "") == ["1.json"]
+    assert await listed(rest, "") == ["crops/c/1.png"]
+    await store.delete(["inputs/1", "outputs/1.json", "crops/none"])
+    assert await listed(inputs, "") == await listed(outputs, "") == []
+
+
+@pytest.mark.parametrize("key", [None, "alias/faces"])
+async def test_what_is_in_a_bucket_is_encrypted(aws, key):
+    """With S3's own key, or with one of the account."""
+    name = f"store-{uuid.uuid4().hex}"
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=name)
+    await Objects(f"s3://{name}", region=REGION, kms_key=key).put("inputs/1", b"x")
+    head = s3.head_object(Bucket=name, Key="inputs/1")
+    assert head["ServerSideEncryption"] == ("aws:kms" if key else "AES256")
+    assert head.get("SSEKMSKeyId") == key
+
+
+async def test_only_one_creates(store):
+    """What two write at once where nothing may be yet, one has written."""
+    if isinstance(store, SplitStore):
+        pytest.skip("records are kept in one place")
+    assert await store.create("jobs/1", b"first")
+    assert not await store.create("jobs/1", b"second")
+    assert await store.get("jobs/1") == b"first"

@@ -8,13 +8,20 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from facefleet.errors import NotFound, Unavailable
 
 # Deletions in flight at a time; a folder or a bucket gains nothing from more.
 _DELETING = 32
+_NO_BUCKET = "NoSuchBucket"
 
 
 class Objects:
@@ -40,7 +47,7 @@ class Objects:
             if durable and self._folder is not None:
                 await asyncio.to_thread(_sync, self._folder / key)
         except (BaseError, OSError) as error:
-            raise Unavailable(f"The store did not take {key}: {error}") from error
+            raise Unavailable(f"The store did not take {key}: {_reason(error, 'PutObject')}") from error
 
     async def create(self, key: str, data: bytes) -> bool:
         """Write where there is nothing yet; return whether there was nothing (S3: `If-None-Match: *`)."""
@@ -49,7 +56,7 @@ class Objects:
         except (AlreadyExistsError, FileExistsError):
             return False
         except (BaseError, OSError) as error:
-            raise Unavailable(f"The store did not take {key}: {error}") from error
+            raise Unavailable(f"The store did not take {key}: {_reason(error, 'PutObject')}") from error
         return True
 
     async def get(self, key: str) -> bytes:
@@ -58,9 +65,11 @@ class Objects:
             found = await obstore.get_async(self._store, key)
             return bytes(await found.bytes_async())
         except (NotFoundError, FileNotFoundError) as error:
+            if _NO_BUCKET in str(error):
+                raise Unavailable(f"The store did not give {key}: {_reason(error, 'GetObject')}") from error
             raise NotFound(f"The store has no {key}; it may be past retention.") from error
         except (BaseError, OSError) as error:
-            raise Unavailable(f"The store did not give {key}: {error}") from error
+            raise Unavailable(f"The store did not give {key}: {_reason(error, 'GetObject')}") from error
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete those that exist."""
@@ -73,7 +82,7 @@ class Objects:
         except (NotFoundError, FileNotFoundError):
             return
         except (BaseError, OSError) as error:
-            raise Unavailable(f"The store did not delete {key}: {error}") from error
+            raise Unavailable(f"The store did not delete {key}: {_reason(error, 'DeleteObject')}") from error
 
     async def keys(self, prefix: str, *, older_than_s: float = 0.0) -> AsyncIterator[str]:
         """List keys under a prefix last written more than `older_than_s` ago."""
@@ -84,7 +93,16 @@ class Objects:
                     if older_than_s <= 0 or meta["last_modified"] < before:
                         yield meta["path"]
         except (BaseError, OSError) as error:
-            raise Unavailable(f"The store did not list {prefix}: {error}") from error
+            raise Unavailable(f"The store did not list {prefix}: {_reason(error, 'ListBucket')}") from error
+
+
+def _reason(error: Exception, operation: str) -> str:
+    """Return why, in one line; the rest is XML and the driver's own state."""
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        return f"the permission for it is missing (on S3: s3:{operation}), or the credentials are no longer good."
+    if _NO_BUCKET in str(error):
+        return "there is no such bucket in this region."
+    return str(error).split("<?xml", 1)[0].split("\n", 1)[0].rstrip(" :")
 
 
 def _bucket(url: str, region: str | None, kms_key: str | None) -> ObjectStore:

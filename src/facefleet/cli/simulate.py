@@ -70,14 +70,16 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Simulate scaling rules over a workload: waits, lateness, worker time and cost."""
-    from facefleet.lab.simulate.durations import durations  # noqa: PLC0415 - numpy; other commands do without
-    from facefleet.lab.simulate.experiment import Experiment  # noqa: PLC0415
-    from facefleet.lab.simulate.fleet import World  # noqa: PLC0415
-    from facefleet.lab.simulate.workload import Shape  # noqa: PLC0415
+    from facefleet.lab.simulate.durations import durations
+    from facefleet.lab.simulate.experiment import Experiment
+    from facefleet.lab.simulate.fleet import World
+    from facefleet.lab.simulate.workload import Shape
 
     if minimum > maximum:
         raise Failure(f"--min {minimum} is more than --max {maximum}.")
     names = [name.strip() for name in policy.split(",") if name.strip()]
+    if not names:
+        raise Failure("Name at least one policy.")
     try:
         work = durations(service)
         usual_hz = _USUAL_LOAD * maximum * capacity / max(work.mean_s, 1e-9)
@@ -115,7 +117,7 @@ def simulate(
 
 def _source(name: str | None, history: Path | None, shape: Any) -> "Callable[[int], Workload]":
     """Return the workload of a seed: a synthetic one, or a recorded one whatever the seed."""
-    from facefleet.lab.simulate import workload  # noqa: PLC0415
+    from facefleet.lab.simulate import workload
 
     if (name is None) == (history is None):
         raise Failure("Name one workload: one of those listed by --help, a CSV file, or --from-history FILE.")
@@ -141,7 +143,7 @@ def _positive(option: str, text: str) -> float:
 
 def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
     try:
-        from facefleet.lab.simulate import plot  # noqa: PLC0415 - matplotlib comes with an extra only
+        from facefleet.lab.simulate import plot
     except ImportError as error:
         raise Failure("Pictures need matplotlib: pip install 'facefleet[plot]'.") from error
     runs = [experiment.run(name, 1) for name in names]

@@ -1,0 +1,224 @@
+"""What is promised when PostgreSQL stops, crashes or drops connections under the queue."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from facefleet.adapters.embedded_postgres import EmbeddedPostgres
+from facefleet.adapters.postgres import Database, migrate
+from facefleet.adapters.postgres_queue import PostgresQueue
+from facefleet.core.jobs import Answer, Detect, Job
+from facefleet.errors import LeaseLost, Unavailable
+
+SOON_S = 30.0  # a wait that is expected to end early
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    with tempfile.TemporaryDirectory(prefix="facefleet-") as folder, EmbeddedPostgres(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def server(embedded: EmbeddedPostgres):
+    """A server that runs when the test begins, whatever the one before did to it."""
+    embedded.start()
+    return embedded
+
+
+@pytest.fixture
+def url(server: EmbeddedPostgres) -> str:
+    """An empty database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.url().replace("@/facefleet?", f"@/{name}?")
+
+
+def stop(server: EmbeddedPostgres) -> None:
+    server.stop()
+
+
+def crash(server: EmbeddedPostgres) -> None:
+    """Kill the server so that it cannot write a thing more, as a power cut would."""
+    postmaster = psutil.Process(int((server._data / "postmaster.pid").read_text().split()[0]))
+    processes = [postmaster, *postmaster.children()]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+
+@pytest.fixture(params=[stop, crash], ids=["stopped", "crashed"])
+def take_down(request, server) -> Callable[[], Awaitable[None]]:
+    return lambda: asyncio.to_thread(request.param, server)
+
+
+@asynccontextmanager
+async def queue_on(url: str, **options):
+    await migrate(url)
+    async with Database(url, **options) as database, PostgresQueue(database, lease_s=2.0) as queue:
+        yield queue
+
+
+@pytest.fixture
+async def queue(url):
+    async with queue_on(url) as queue:
+        yield queue
+
+
+@pytest.fixture
+async def elsewhere(url):
+    async with queue_on(url) as queue:
+        yield queue
+
+
+def a_job() -> Job:
+    job_id = str(uuid.uuid4())
+    return Job(job_id=job_id, task=Detect(image=f"inputs/{job_id}"), created_s=0.0)
+
+
+async def patiently(call: Callable[[], Awaitable]):
+    """Call until the database is back, as every room does."""
+    async with asyncio.timeout(SOON_S):
+        while True:
+            try:
+                return await call()
+            except LeaseLost:
+                raise
+            except Unavailable:
+                await asyncio.sleep(0.05)
+
+
+async def work_on_next(queue, body: bytes = b"{}") -> str:
+    """Lease and answer a job as a worker does: what is lost on the way comes again."""
+    while True:
+        leases = await patiently(lambda: queue.lease("w1", limit=1, wait_s=SOON_S))
+        for lease in leases:
+            try:
+                await queue.finish(lease, Answer(job_id=lease.job.job_id, body=body), busy_ms=1)
+            except (LeaseLost, Unavailable):
+                continue
+            return lease.job.job_id
+
+
+async def until_enqueued(queue) -> None:
+    while (await queue.counts()).visible == 0:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_job_that_was_put_outlasts_the_server(queue, server, take_down):
+    """What was answered with 202 is there after a crash in that very moment."""
+    jobs = [a_job() for _ in range(20)]
+    await asyncio.gather(*(queue.put(job) for job in jobs))
+    await take_down()
+    await asyncio.to_thread(server.start)
+    done = [await work_on_next(queue) for _ in jobs]
+    assert sorted(done) == sorted(job.job_id for job in jobs)
+    counts = await queue.counts()
+    assert counts.finished_total == len(jobs)
+    assert counts.enqueued_total >= len(jobs)
+
+
+async def test_a_client_that_waits_gets_its_answer(queue, elsewhere, server, take_down):
+    """A restart under a waiting client costs time and nothing else, even if the job was not on disk yet."""
+    asking = asyncio.create_task(queue.ask(a_job(), wait_s=SOON_S))
+    await until_enqueued(elsewhere)
+    await take_down()
+    await asyncio.to_thread(server.start)
+    await work_on_next(elsewhere, b"42")
+    assert (await asking).body == b"42"
+
+
+async def test_a_client_whose_job_is_being_worked_on_gets_its_answer(queue, elsewhere, server, take_down):
+    """The server goes while a worker computes; the worker's answer, or that of the next one, arrives."""
+    asking = asyncio.create_task(queue.ask(a_job(), wait_s=SOON_S))
+    (lease,) = await elsewhere.lease("w1", limit=1, wait_s=SOON_S)
+    await take_down()
+    await asyncio.to_thread(server.start)
+    try:
+        await patiently(lambda: elsewhere.finish(lease, Answer(job_id=lease.job.job_id, body=b"1"), busy_ms=1))
+    except LeaseLost:  # a crash forgot the lease
+        await work_on_next(elsewhere, b"1")
+    assert (await asking).body == b"1"
+
+
+async def test_a_worker_that_waits_gets_the_next_job(queue, elsewhere, server, take_down):
+    """A restart under waiting workers leaves none of them deaf."""
+    working = asyncio.create_task(work_on_next(elsewhere))
+    await asyncio.sleep(0.2)
+    await take_down()
+    await asyncio.to_thread(server.start)
+    job = a_job()
+    await patiently(lambda: queue.put(job))
+    assert await working == job.job_id
+
+
+async def test_without_a_server_calls_say_that_it_is_away(server, url):
+    """A room hears Unavailable, soon, and can answer 503; once the server is back all goes on."""
+    async with queue_on(url, patience_s=0.3) as queue:
+        await asyncio.to_thread(server.stop)
+        job = a_job()
+        calls = [
+            queue.put(job),
+            queue.ask(a_job(), wait_s=SOON_S),
+            queue.lease("w1", limit=1, wait_s=0),
+            queue.status(job.job_id),
+            queue.counts(),
+        ]
+        for call in calls:
+            with pytest.raises(Unavailable):
+                await call
+        with pytest.raises(Unavailable):
+            await migrate("postgresql:///facefleet?host=/nonexistent")
+        await asyncio.to_thread(server.start)
+        await patiently(lambda: queue.put(job))
+        assert await work_on_next(queue) == job.job_id
+
+
+async def test_idle_connections_that_broke_are_replaced_unnoticed(queue, server):
+    """After a restart the first statement works: nobody pays for connections that died in their sleep."""
+    await asyncio.gather(*(queue.counts() for _ in range(20)))
+    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(server.start)
+    await asyncio.gather(*(queue.put(a_job()) for _ in range(20)))
+
+
+async def test_nobody_sleeps_through_a_lost_notification(queue, elsewhere, url):
+    """Listening connections that are cut come back, and what happened meanwhile is noticed."""
+    asking = asyncio.create_task(queue.ask(a_job(), wait_s=SOON_S))
+    (lease,) = await elsewhere.lease("w1", limit=1, wait_s=SOON_S)
+    waiting = asyncio.create_task(elsewhere.lease("w1", limit=1, wait_s=SOON_S))
+    await asyncio.sleep(0.2)
+    with psycopg.connect(url, autocommit=True) as connection:
+        cut = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        ).fetchall()
+    assert len(cut) >= 2
+    await elsewhere.finish(lease, Answer(job_id=lease.job.job_id, body=b"1"), busy_ms=1)
+    assert (await asking).body == b"1"
+    job = a_job()
+    await queue.put(job)
+    assert [lease.job.job_id for lease in await waiting] == [job.job_id]
+
+
+def test_migrations_may_run_in_several_processes_at_once(url):
+    """Rooms that start together bring the database up to date once."""
+    program = "import asyncio, sys; from facefleet.adapters.postgres import migrate; asyncio.run(migrate(sys.argv[1]))"
+    command = [sys.executable, "-c", program, url]
+    processes = [subprocess.Popen(command, env=os.environ) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    files = list(Path("src/facefleet/adapters/migrations").resolve().glob("*.sql"))
+    with psycopg.connect(url) as connection:
+        applied = connection.execute("SELECT name FROM migrations ORDER BY number").fetchall()
+    assert [name for (name,) in applied] == sorted(file.name for file in files)

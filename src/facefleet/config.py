@@ -8,6 +8,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -20,6 +21,8 @@ from pydantic_settings import (
 
 _PREFIX = "FACEFLEET_"
 _FILE = "facefleet.toml"
+# The course's limit: an account's default quota of 20 instances, less the web tier's.
+_MOST_INSTANCES = 19
 
 
 class Settings(BaseSettings):
@@ -45,6 +48,35 @@ class Settings(BaseSettings):
         None, description="Where photos, answers and crops are kept (`file:///…`); default: a folder in `data`."
     )
 
+    inputs_url: str | None = Field(None, description="Where photos are kept, if not in the store (`s3://…`).")
+    outputs_url: str | None = Field(None, description="Where answers are kept, if not in the store (`s3://…`).")
+
+    # On AWS
+    profile: Literal["aws"] | None = Field(
+        None, description="`aws` takes queues, buckets and instances of the course's names; needs `name`."
+    )
+    name: str | None = Field(
+        None, pattern=r"^[a-z0-9][a-z0-9-]{1,40}$", description="What the names of the AWS resources begin with."
+    )
+    create: bool = Field(default=False, description="Make the request queue and the buckets if they are absent.")
+    queue_url: str | None = Field(
+        None,
+        pattern=r"^sqs://[\w-]{1,60}$",
+        description="SQS queue of requests to use instead of PostgreSQL (`sqs://…`).",
+    )
+    response_queue: str = Field(
+        "", description="SQS queue of responses for the only web node; default: each node makes its own."
+    )
+    kms_key: str | None = Field(None, description="KMS key that encrypts the buckets' objects; default: S3's own.")
+    fleet_url: str | None = Field(
+        None,
+        pattern="^ec2://",
+        description="EC2 instances to work on (`ec2://NAME?template=…`); default: processes on this machine.",
+    )
+    warm: int | None = Field(
+        None, ge=0, description="Stopped instances to keep; more are terminated; default: `max_workers`."
+    )
+
     # Who may call the Rekognition interface
     anonymous: bool = Field(
         default=False, description="Answer unsigned Rekognition requests; only while listening on this machine alone."
@@ -55,9 +87,11 @@ class Settings(BaseSettings):
     s3_buckets: str = Field("", description="S3 buckets that an S3Object may name, separated by commas; `*` is any.")
 
     # The fleet
-    min_workers: int = Field(1, ge=0, description="Workers kept running with no work at all.")
+    min_workers: int = Field(1, ge=0, description="Workers kept running with no work at all; default on EC2: 0.")
     max_workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Most workers; default: the number of cores."
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Most workers; default: the number of cores, or 19 instances.",
     )
     policy: str = Field("naive", description="Scaling rule: how many workers for how much work.")
     tick_s: float = Field(1.0, gt=0, description="Seconds between two looks of the controller at the queue.")
@@ -79,6 +113,19 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     log_json: bool = Field(default=False, description="Log JSON lines instead of text for people.")
     url: str = Field("http://127.0.0.1:8000", description="Where the command-line client finds the service.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_aws(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what the profile says, and how many instances a fleet has."""
+        filled = {name: value for name, value in given.items() if value is not None}
+        if filled.get("profile") == "aws":
+            if "name" not in filled:
+                raise ValueError("profile aws needs a name: --name ID")
+            filled = _course(filled["name"]) | filled
+        if str(filled.get("fleet_url", "")).startswith("ec2:"):
+            filled = {"min_workers": 0, "max_workers": _MOST_INSTANCES} | filled
+        return filled
 
     @field_validator("data", "cache")
     @classmethod
@@ -112,6 +159,17 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     @property
+    def effective_warm(self) -> int:
+        """How many stopped instances are kept, the default filled in."""
+        return self.max_workers if self.warm is None else self.warm
+
+    @property
+    def buckets(self) -> dict[str, str]:
+        """The S3 buckets that are used, by the setting that names them."""
+        urls = {"store_url": self.effective_store_url, "inputs_url": self.inputs_url, "outputs_url": self.outputs_url}
+        return {name: urlsplit(url).netloc for name, url in urls.items() if url and url.startswith("s3://")}
+
+    @property
     def effective_store_url(self) -> str:
         """The store's URL, the default filled in."""
         return self.store_url or (self.data / "store").as_uri()
@@ -139,6 +197,24 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def aws_region() -> str | None:
+    """Return the AWS region that the environment names; None leaves it to the AWS profile."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
+def _course(name: str) -> dict[str, Any]:
+    """Return the settings that use what the cloud-computing course calls its resources; crops and records lie apart."""
+    return {
+        "create": True,
+        "queue_url": f"sqs://{name}-req-queue",
+        "response_queue": f"{name}-resp-queue",
+        "store_url": f"s3://{name}-data-bucket",
+        "inputs_url": f"s3://{name}-in-bucket",
+        "outputs_url": f"s3://{name}-out-bucket",
+        "fleet_url": f"ec2://app-tier-instance?template={name}-app-tier",
+    }
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -91,8 +91,8 @@ async def sqs_queue_bench(emulated: EmulatedAws) -> AsyncIterator[QueueBench]:
     async def elapse(seconds: float) -> None:
         emulated.elapse(seconds)
 
-    async with Aws(REGION) as here, Aws(REGION) as there:
-        queues = await open_queues(here, name, lease_s=LEASE_S, max_receives=MAX_RECEIVES, create=True)
+    async with Aws(REGION) as here, Aws(REGION) as there, AsyncExitStack() as made:
+        queues = await open_queues(here, name, lease_s=LEASE_S, max_receives=MAX_RECEIVES, create=True, undo=made)
         store = Objects(f"s3://{name}", region=REGION)
         queue, elsewhere = (
             SqsQueue(

@@ -34,6 +34,7 @@ class Aws:
     """
 
     def __init__(self, region: str | None) -> None:
+        self.region = region
         self._session: Any = boto3.session.Session(region_name=region)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
         self._clients: dict[str, Any] = {}

@@ -6,6 +6,7 @@ name must not become a queue; those beside it are ours and are made when they ar
 
 import json
 import math
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,19 +32,39 @@ class Queues:
     dead: str
 
 
-async def open_queues(aws: Aws, name: str, *, lease_s: float, max_receives: int, create: bool) -> Queues:
-    """Find the request queues, make those that are absent; if that fails half-way, delete what was made.
+async def open_queues(
+    aws: Aws, name: str, *, lease_s: float, max_receives: int, create: bool, undo: AsyncExitStack
+) -> Queues:
+    """Find the request queues and make those that are absent.
+
+    Args:
+        create: whether the request queue itself may be made.
+        undo: learns how to delete what was made.
 
     Raises:
         AwsRefusal: the request queue does not exist (and `create` is false), or AWS refuses something.
     """
-    made: list[str] = []
-    try:
-        return await _open(aws, name, made, lease_s=lease_s, max_receives=max_receives, create=create)
-    except AwsRefusal:
-        for url in made:
-            await aws.call("sqs", "delete_queue", f"the queue {_name(url)}", QueueUrl=url)
-        raise
+    requests = await find(aws, name)
+    if requests is None and not create:
+        raise AwsRefusal(
+            f"AWS knows no queue {name} in this region: check its name and AWS_REGION, or let --create make it.",
+            _ABSENT[0],
+        )
+    dead_name = await _dead_letters_of(aws, name, requests) or f"{name}-dead"
+    dead = await find(aws, dead_name) or await _make(
+        aws, dead_name, {"MessageRetentionPeriod": str(_DEAD_RETENTION_S)}, undo=undo
+    )
+    # Jobs are given up by whoever receives them once too often, with reason and notice to the client; the redrive
+    # policy is the net beneath, for a message that kills even that.
+    policy = {"deadLetterTargetArn": await _arn(aws, dead), "maxReceiveCount": str(max_receives + 1)}
+    attributes = {
+        "VisibilityTimeout": str(math.ceil(lease_s)),
+        "MaximumMessageSize": str(REQUEST_BYTES),
+        "RedrivePolicy": json.dumps(policy),
+    }
+    requests = requests or await _make(aws, name, attributes, undo=undo)
+    bulk = await find(aws, f"{name}-bulk") or await _make(aws, f"{name}-bulk", attributes, undo=undo)
+    return Queues(name=name, lanes={Lane.INTERACTIVE: requests, Lane.BULK: bulk}, dead=dead)
 
 
 async def find(aws: Aws, name: str) -> str | None:
@@ -60,39 +81,17 @@ async def find(aws: Aws, name: str) -> str | None:
 async def open_response_queue(aws: Aws, name: str, *, tags: dict[str, str]) -> str:
     """Return the URL of a response queue, made if absent."""
     attributes = {"MessageRetentionPeriod": str(_RESPONSE_RETENTION_S)}
-    return await find(aws, name) or await _make(aws, name, attributes, [], tags=tags)
-
-
-async def _open(aws: Aws, name: str, made: list[str], *, lease_s: float, max_receives: int, create: bool) -> Queues:
-    requests = await find(aws, name)
-    if requests is None and not create:
-        raise AwsRefusal(
-            f"AWS knows no queue {name} in this region: check name and AWS_REGION, or let --create make it.", _ABSENT[0]
-        )
-    dead_name = await _dead_letters_of(aws, name, requests) or f"{name}-dead"
-    dead = await find(aws, dead_name) or await _make(
-        aws, dead_name, {"MessageRetentionPeriod": str(_DEAD_RETENTION_S)}, made
-    )
-    # Jobs are given up by whoever receives them once too often, with reason and notice to the client; the redrive
-    # policy is the net beneath, for a message that kills even that.
-    policy = {"deadLetterTargetArn": await _arn(aws, dead), "maxReceiveCount": str(max_receives + 1)}
-    attributes = {
-        "VisibilityTimeout": str(math.ceil(lease_s)),
-        "MaximumMessageSize": str(REQUEST_BYTES),
-        "RedrivePolicy": json.dumps(policy),
-    }
-    requests = requests or await _make(aws, name, attributes, made)
-    bulk = await find(aws, f"{name}-bulk") or await _make(aws, f"{name}-bulk", attributes, made)
-    return Queues(name=name, lanes={Lane.INTERACTIVE: requests, Lane.BULK: bulk}, dead=dead)
+    return await find(aws, name) or await _make(aws, name, attributes, tags=tags, undo=None)
 
 
 async def _make(
-    aws: Aws, name: str, attributes: dict[str, str], made: list[str], *, tags: dict[str, str] | None = None
+    aws: Aws, name: str, attributes: dict[str, str], *, tags: dict[str, str] | None = None, undo: AsyncExitStack | None
 ) -> str:
     found = await aws.call(
         "sqs", "create_queue", f"the queue {name}", QueueName=name, Attributes=attributes, tags=tags or {}
     )
-    made.append(found["QueueUrl"])
+    if undo is not None:
+        undo.push_async_callback(aws.call, "sqs", "delete_queue", f"the queue {name}", QueueUrl=found["QueueUrl"])
     return str(found["QueueUrl"])
 
 

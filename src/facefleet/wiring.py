@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ from facefleet.adapters.postgres_gallery import PostgresGallery
 from facefleet.adapters.postgres_keys import PostgresKeys, PostgresReceipts
 from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
-from facefleet.config import Settings
+from facefleet.adapters.split_store import SplitStore
+from facefleet.config import Settings, aws_region
 from facefleet.errors import Unavailable
 from facefleet.ports import Fleet, Gallery, Keys, ObjectStore, Queue, Receipts, Roster, Vault
 from facefleet.vision.models import MODEL_ID
@@ -32,6 +33,8 @@ from facefleet.vision.models import MODEL_ID
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from facefleet.adapters.aws import Aws
+    from facefleet.adapters.sqs_names import Queues
     from facefleet.controller.loop import Controller
     from facefleet.usecases.service import Service
     from facefleet.worker.loop import Worker
@@ -95,13 +98,10 @@ async def ports(settings: Settings) -> AsyncIterator[Ports]:
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
     await migrate(url)
-    async with (
-        Database(url) as database,
-        PostgresQueue(database, lease_s=settings.lease_s, max_receives=settings.max_receives) as queue,
-    ):
+    async with Database(url) as database, _queue(settings, database) as queue:
         yield Ports(
             queue=queue,
-            store=Objects(settings.effective_store_url),
+            store=_store(settings),
             gallery=PostgresGallery(database),
             roster=PostgresRoster(database),
             keys=PostgresKeys(database),
@@ -197,8 +197,19 @@ def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callab
     )
 
 
-def fleet(settings: Settings) -> Fleet:
-    """Return a fleet of worker processes of this very program, with these very settings."""
+def fleet(settings: Settings, ports: Ports) -> Fleet:
+    """Return a fleet of EC2 instances, or of worker processes of this very program, with these very settings."""
+    if settings.fleet_url is not None:
+        from facefleet.adapters.ec2_fleet import Ec2Fleet
+        from facefleet.adapters.ec2_machines import Machines, read_plan
+
+        return Ec2Fleet(
+            Machines(_aws(), read_plan(settings.fleet_url)),
+            ports.roster,
+            maximum=settings.max_workers,
+            warm=settings.effective_warm,
+            now_s=time.time,
+        )
     from facefleet.adapters.process_fleet import ProcessFleet
 
     return ProcessFleet(
@@ -239,6 +250,88 @@ def chores(settings: Settings, ports: Ports) -> Callable[[], Awaitable[int]]:
         return await expire(ports.queue, ports.store, retention_days=settings.retention_days)
 
     return tidy
+
+
+@asynccontextmanager
+async def _queue(settings: Settings, database: Database) -> AsyncIterator[Queue]:
+    """Open the queue; where AWS is used, its queues and buckets are looked for first, or made."""
+    async with AsyncExitStack() as stack:
+        if settings.queue_url is None and not settings.buckets:
+            yield await stack.enter_async_context(_postgres_queue(settings, database))
+            return
+        aws = await stack.enter_async_context(_aws())
+        queues = await _resources(aws, settings)
+        if queues is None:
+            yield await stack.enter_async_context(_postgres_queue(settings, database))
+            return
+        from facefleet.adapters.sqs_queue import SqsQueue
+
+        yield await stack.enter_async_context(
+            SqsQueue(
+                aws,
+                queues,
+                _objects(settings, settings.effective_store_url),
+                responses=settings.response_queue or f"{queues.name}-resp-{uuid.uuid4().hex[:12]}",
+                shared=bool(settings.response_queue),
+                lease_s=settings.lease_s,
+                max_receives=settings.max_receives,
+                now_s=time.time,
+            )
+        )
+
+
+async def _resources(aws: "Aws", settings: Settings) -> "Queues | None":
+    """Find what AWS shall hold, or make it; if that fails half-way, nothing that was made is left."""
+    from facefleet.adapters.s3_buckets import open_buckets
+    from facefleet.adapters.sqs_names import open_queues
+
+    async with AsyncExitStack() as undo:
+        await open_buckets(
+            aws,
+            settings.buckets.values(),
+            create=settings.create,
+            whole=[bucket for setting, bucket in settings.buckets.items() if setting != "store_url"],
+            retention_days=settings.retention_days,
+            undo=undo,
+        )
+        queues = None
+        if settings.queue_url is not None:
+            queues = await open_queues(
+                aws,
+                settings.queue_url.removeprefix("sqs://"),
+                lease_s=settings.lease_s,
+                max_receives=settings.max_receives,
+                create=settings.create,
+                undo=undo,
+            )
+        undo.pop_all()
+        return queues
+
+
+def _postgres_queue(settings: Settings, database: Database) -> PostgresQueue:
+    return PostgresQueue(database, lease_s=settings.lease_s, max_receives=settings.max_receives)
+
+
+def _store(settings: Settings) -> ObjectStore:
+    rest = _objects(settings, settings.effective_store_url)
+    places = {
+        prefix: _objects(settings, url)
+        for prefix, url in (("inputs/", settings.inputs_url), ("outputs/", settings.outputs_url))
+        if url is not None
+    }
+    return SplitStore(rest, places) if places else rest
+
+
+def _objects(settings: Settings, url: str) -> Objects:
+    return Objects(url, region=aws_region(), kms_key=settings.kms_key)
+
+
+def _aws() -> "Aws":
+    try:
+        from facefleet.adapters.aws import Aws
+    except ModuleNotFoundError as error:
+        raise Unavailable("AWS needs boto3: install facefleet[aws].") from error
+    return Aws(aws_region())
 
 
 def _with_database(settings: Settings, url: str) -> Settings:

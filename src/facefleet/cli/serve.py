@@ -24,12 +24,26 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default:
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the embedded database and the photos.")]
 Database = Annotated[str | None, typer.Option(help="PostgreSQL with pgvector to use instead of the embedded one.")]
-Store = Annotated[str | None, typer.Option(help="Where photos are kept: file:///folder, s3://bucket, …")]
+Store = Annotated[
+    str | None, typer.Option("--store-url", "--store", help="Where photos are kept: file:///folder, s3://bucket, …")
+]
+Queue = Annotated[
+    str | None, typer.Option("--queue-url", "--queue", help="SQS queue of requests: sqs://NAME.  [default: PostgreSQL]")
+]
+Fleet = Annotated[
+    str | None,
+    typer.Option("--fleet-url", "--fleet", help="EC2 instances: ec2://NAME?template=…  [default: processes]"),
+]
+Profile = Annotated[str | None, typer.Option(help="aws: queues, buckets and instances called as --name says.")]
+Name = Annotated[str | None, typer.Option(help="What the names of the AWS resources begin with.")]
+Create = Annotated[bool | None, typer.Option("--create", help="Make AWS queues and buckets that are absent.")]
+Responses = Annotated[str | None, typer.Option(help="SQS queue of responses, if this is the only web node.")]
+Warm = Annotated[int | None, typer.Option(help="Stopped EC2 instances to keep.  [default: as many as workers]")]
 Anonymous = Annotated[
     bool | None, typer.Option("--anonymous", help="Answer unsigned Rekognition requests (on this machine only).")
 ]
-MinWorkers = Annotated[int | None, typer.Option(help="Workers kept running with no work.  [default: 1]")]
-MaxWorkers = Annotated[int | None, typer.Option(help="Most workers.  [default: the number of cores]")]
+MinWorkers = Annotated[int | None, typer.Option(help="Workers kept running with no work.  [default: 1; on EC2 0]")]
+MaxWorkers = Annotated[int | None, typer.Option(help="Most workers.  [default: the number of cores; on EC2 19]")]
 Policy = Annotated[str | None, typer.Option(help="Scaling rule.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings.  [default: facefleet.toml if it exists]")]
 
@@ -45,6 +59,13 @@ def up(
     min_workers: MinWorkers = None,
     max_workers: MaxWorkers = None,
     policy: Policy = None,
+    queue_url: Queue = None,
+    fleet_url: Fleet = None,
+    profile: Profile = None,
+    name: Name = None,
+    create: Create = None,
+    response_queue: Responses = None,
+    warm: Warm = None,
     config: Config = None,
 ) -> None:
     """Run everything: web, database, controller and workers. Ctrl-C drains and stops all of it.
@@ -52,6 +73,8 @@ def up(
     facefleet up
 
     facefleet up --port 9000 --data /srv/faces --max-workers 8
+
+    facefleet up --profile aws --name 1225 --database-url postgresql://…
     """
     from facefleet.cli import rooms
 
@@ -67,6 +90,13 @@ def up(
         min_workers=min_workers,
         max_workers=max_workers,
         policy=policy,
+        queue_url=queue_url,
+        fleet_url=fleet_url,
+        profile=profile,
+        name=name,
+        create=create,
+        response_queue=response_queue,
+        warm=warm,
     )
     _run(rooms.up(settings, lambda address: _welcome(address, perf_counter() - began_s)))
 
@@ -79,6 +109,11 @@ def web(
     database_url: Database = None,
     store_url: Store = None,
     anonymous: Anonymous = None,
+    queue_url: Queue = None,
+    profile: Profile = None,
+    name: Name = None,
+    create: Create = None,
+    response_queue: Responses = None,
     config: Config = None,
 ) -> None:
     """Run the web tier alone; workers and a controller join it through the database."""
@@ -92,6 +127,11 @@ def web(
         database_url=database_url,
         store_url=store_url,
         anonymous=anonymous,
+        queue_url=queue_url,
+        profile=profile,
+        name=name,
+        create=create,
+        response_queue=response_queue,
     )
     _run(rooms.web(settings, lambda address: typer.echo(f"web tier at {address}")))
 
@@ -102,13 +142,24 @@ def worker(
     data: Data = None,
     database_url: Database = None,
     store_url: Store = None,
+    queue_url: Queue = None,
+    profile: Profile = None,
+    name: Name = None,
     config: Config = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run one worker. SIGTERM lets it finish what it has."""
     from facefleet.cli import rooms
 
-    settings = read_settings(config, data=data, database_url=database_url, store_url=store_url)
+    settings = read_settings(
+        config,
+        data=data,
+        database_url=database_url,
+        store_url=store_url,
+        queue_url=queue_url,
+        profile=profile,
+        name=name,
+    )
     _run(rooms.worker(settings, worker_id or f"{os.uname().nodename}-{os.getpid()}", parent))
 
 
@@ -120,9 +171,15 @@ def controller(
     min_workers: MinWorkers = None,
     max_workers: MaxWorkers = None,
     policy: Policy = None,
+    queue_url: Queue = None,
+    fleet_url: Fleet = None,
+    profile: Profile = None,
+    name: Name = None,
+    create: Create = None,
+    warm: Warm = None,
     config: Config = None,
 ) -> None:
-    """Run the controller with a fleet of worker processes on this machine."""
+    """Run the controller with a fleet of worker processes on this machine, or of EC2 instances."""
     from facefleet.cli import rooms
 
     settings = read_settings(
@@ -133,6 +190,12 @@ def controller(
         min_workers=min_workers,
         max_workers=max_workers,
         policy=policy,
+        queue_url=queue_url,
+        fleet_url=fleet_url,
+        profile=profile,
+        name=name,
+        create=create,
+        warm=warm,
     )
     _run(rooms.controller(settings))
 

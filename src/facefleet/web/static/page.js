@@ -54,12 +54,17 @@ async function identify(file) {
   state.file = file;
   by("result").hidden = true;
   await doing("Looking for faces…", async () => {
-    const query = new URLSearchParams({ collection: by("collection").value || "default" });
-    const { body } = await call(`/v1/identify?${query}`, { method: "POST", body: form(file), signal: state.pending.signal });
-    await show(file, body);
-    const count = body.faces.length;
+    const count = await look(file);
     return count === 0 ? "No face was found in this photo." : count === 1 ? "One face." : `${count} faces.`;
   });
+}
+
+/** Have a photo recognised, show the answer, return how many faces it has. */
+async function look(file) {
+  const query = new URLSearchParams({ collection: by("collection").value || "default" });
+  const { body } = await call(`/v1/identify?${query}`, { method: "POST", body: form(file), signal: state.pending.signal });
+  await show(file, body);
+  return body.faces.length;
 }
 
 async function enrol(event) {
@@ -70,7 +75,8 @@ async function enrol(event) {
     const { status } = await call(`${path}?${new URLSearchParams({ person })}`, { method: "POST", body: form(state.file) });
     by("enrol").reset();
     await fillCollections();
-    return status === 201 ? `${person} is enrolled. The next photo will tell.` : `This photo was enrolled as ${person} before.`;
+    await look(state.file);
+    return status === 201 ? `${person} is enrolled.` : `This photo was enrolled as ${person} before.`;
   });
 }
 

@@ -160,7 +160,7 @@ class Facefleet:
             return 0.0
         slo_s = self.objective.slo_s
         size = view.learned.idleness.expected(view.seen.now_s, view.blind_s + slo_s, self.objective.at)
-        return size / (1 + slo_s / view.crew.service_s)
+        return max(1.0, size / (1 + slo_s / view.crew.service_s)) if size else 0.0
 
     def _leaving(self, view: _View, spare: Window, surplus: int) -> tuple[str, ...]:
         """Choose who drains: longest idle first, as many as were spare all along, none whose time is paid for."""

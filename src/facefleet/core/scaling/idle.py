@@ -30,14 +30,17 @@ class Pace:
     blind_s: float
     patience_s: float
 
+    def at_once(self, requests: float, within_s: float) -> float:
+        """Return how many requests at once need as many slots as these, who came over so long and half a look."""
+        return max(1.0, requests / (1 + (within_s + self.tick_s / 2) / self.patience_s))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Idleness:
     """When the fleet was without a request, and for how long.
 
     Attributes:
-        gaps: (idle seconds, requests that came at once after), oldest first. Those that came w seconds later count as
-            fewer, by 1 + w / patience, for there was so much more time to begin them.
+        gaps: (idle seconds, requests that came at once after), oldest first.
         since_s: since when nothing has come or been left to do; None while there is work.
         onset_s, onset_total: when work last came after idling, and how many requests had come before.
     """
@@ -56,8 +59,8 @@ class Idleness:
         idle_s = now_s - self.since_s
         if not total_before or idle_s < pace.boot_s:
             return replace(self._sized(now_s, total, pace), since_s=None)
-        share = min(1.0, max(0.0, pace.blind_s / pace.tick_s))  # of those since the last look, who came at once
-        gaps = (*self.gaps, (idle_s, max(1.0, (total - total_before) * share)))[-_KEPT:]
+        share = min(1.0, max(0.0, pace.blind_s / pace.tick_s))  # of those since the last look, who came too early
+        gaps = (*self.gaps, (idle_s, pace.at_once((total - total_before) * share, 0.0)))[-_KEPT:]
         return Idleness(gaps=gaps, since_s=None, onset_s=now_s, onset_total=total_before)
 
     def _sized(self, now_s: float, total: int, pace: Pace) -> "Idleness":
@@ -68,7 +71,7 @@ class Idleness:
         if not 0 <= after_s <= pace.blind_s:
             return replace(self, onset_s=None)
         idle_s, size = self.gaps[-1]
-        size = max(size, (total - self.onset_total) / (1 + after_s / pace.patience_s))
+        size = max(size, pace.at_once(total - self.onset_total, after_s))
         return replace(self, gaps=(*self.gaps[:-1], (idle_s, size)))
 
     def expected(self, now_s: float, boot_s: float, at: float) -> float:

@@ -80,6 +80,8 @@ def simulate(
     names = [name.strip() for name in policy.split(",") if name.strip()]
     if not names:
         raise Failure("Name at least one policy.")
+    if budget is not None and not price:
+        raise Failure("A --budget needs the --price of a worker.")
     try:
         work = durations(service)
         usual_hz = _USUAL_LOAD * maximum * capacity / max(work.mean_s, 1e-9)

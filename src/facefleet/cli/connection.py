@@ -13,7 +13,7 @@ def connect(url: str | None) -> "Client":
     Raises:
         Failure: the address or a setting is wrong.
     """
-    from facefleet.cli import client  # noqa: PLC0415 (a fifth of a second: the settings and httpx)
+    from facefleet.cli import client
 
     return client.connect(url)
 

@@ -54,7 +54,7 @@ class Drawing:
         """
         if photo not in self.outputs:
             return
-        from facefleet.cli.painting import picture  # noqa: PLC0415 (half a second: OpenCV)
+        from facefleet.cli.painting import picture
 
         out = self.outputs[photo]
         labels = [label(face) for face in faces]

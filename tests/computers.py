@@ -11,15 +11,18 @@ class Computers:
         emulated: the emulator.
         name: prefix of the instances' `Name` tags.
         boot: returns the argument vector of what an instance of this id runs at boot.
+        finished: tells whether that process, still there, has nothing left to do.
         options: for `subprocess.Popen`.
     """
 
-    def __init__(self, emulated, name, boot, **options):
+    def __init__(self, emulated, name, boot, *, finished=lambda instance_id: False, **options):
         self._emulated = emulated
         self._name = name
         self._boot = boot
+        self._finished = finished
         self._options = options
         self._stopping = threading.Event()
+        self._lost = set()
         self.processes = {}
         self.interrupted = []  # instances that AWS was asked to stop while their process was at work
         self.most = 0
@@ -38,6 +41,7 @@ class Computers:
 
     def cut(self, instance_id):
         """Take the power away: the process dies with the instance, and nobody is told."""
+        self._lost.add(instance_id)
         process = self.processes.pop(instance_id)
         process.kill()
         process.wait()
@@ -47,6 +51,8 @@ class Computers:
     def _watch(self):
         while not self._stopping.wait(0.05):
             for instance in self._emulated.instances(self._name):
+                if instance.id in self._lost:
+                    continue
                 if instance.state == "running" and instance.id not in self.processes:
                     self.processes[instance.id] = subprocess.Popen(self._boot(instance.id), **self._options)
                 elif instance.state != "running" and instance.id in self.processes:
@@ -58,6 +64,7 @@ class Computers:
         if process is None:
             return
         if process.poll() is None:
-            self.interrupted.append(instance_id)
+            if not self._finished(instance_id):
+                self.interrupted.append(instance_id)
             process.kill()
         process.wait()

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from emulated_aws import EmulatedAws
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.postgres import Database, apply_migrations
 from facefleet.errors import Unavailable
@@ -63,3 +64,10 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
     """A pool on a fresh, migrated database."""
     async with Database(postgres_url) as database:
         yield database
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[EmulatedAws]:
+    """SQS, S3 and EC2 on this machine; the AWS variables point there while the module's tests run."""
+    with EmulatedAws() as emulated:
+        yield emulated

@@ -13,16 +13,16 @@ from typing import Self
 import httpx
 import psutil
 
-READY = re.compile(r"ready at (http://\S+)")
+READY = re.compile(r"(?:ready|web tier) at (http://\S+)")
 START_S = 60.0
 
 
 class Program:
-    """`facefleet up` with a data folder of its own on a free port; used as a context manager."""
+    """`facefleet up` (or `web`) with a data folder of its own on a free port; used as a context manager."""
 
-    def __init__(self, data: Path, *options: str, **settings: object) -> None:
+    def __init__(self, data: Path, *options: str, room: str = "up", **settings: object) -> None:
         self.data = data
-        self._command = [sys.executable, "-m", "facefleet", "up", "--port", "0", "--data", str(data), *options]
+        self._command = [sys.executable, "-m", "facefleet", room, "--port", "0", "--data", str(data), *options]
         self._environment = os.environ | {f"FACEFLEET_{name.upper()}": str(value) for name, value in settings.items()}
         self._log: list[str] = []
         self.url = ""

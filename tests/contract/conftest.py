@@ -1,7 +1,7 @@
 """One bench per port and adapter: what is adapter-specific about a contract test lives here and nowhere else."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -75,12 +75,6 @@ async def postgres_queue_bench(url: str) -> AsyncIterator[QueueBench]:
 # SQS counts a receive that is given back; and of a job whose client waits on the line there is only the message, so
 # nobody but the node that sent it can withdraw it.
 SQS_CANNOT = frozenset({"release is free", "asked jobs are known elsewhere"})
-
-
-@pytest.fixture(scope="session")
-def aws() -> Iterator[EmulatedAws]:
-    with EmulatedAws() as emulated:
-        yield emulated
 
 
 @asynccontextmanager

@@ -11,13 +11,15 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from facefleet.errors import InvalidInput
 
 _PREFIX = "FACEFLEET_"
 _FILE = "facefleet.toml"
@@ -93,7 +95,18 @@ class Settings(BaseSettings):
         ge=1,
         description="Most workers; default: the number of cores, or 19 instances.",
     )
-    policy: str = Field("naive", description="Scaling rule: how many workers for how much work.")
+    policy: str = Field("facefleet", description="Scaling rule: how many workers for how much work.")
+    slo: str = Field("2s", description="How long a request may wait for a worker (`250ms`, `2s`, `1m`).")
+    slo_percent: float = Field(99.0, ge=50, le=99.99, description="Percentage of requests for which `slo` must hold.")
+    budget: str | None = Field(
+        None, description="Most to spend on workers (`3/h`, `20/d`, `500/month`); needs `worker_price_per_hour`."
+    )
+    worker_price_per_hour: float = Field(0.0, ge=0, description="What a worker costs an hour; 0 is unknown.")
+    minimum_bill_s: float = Field(0.0, ge=0, description="Seconds charged for every start of a worker at least.")
+    bill_granularity_s: float = Field(1.0, gt=0, description="Charged time is rounded up to a multiple of this.")
+    managed_price_per_1000: float = Field(
+        1.0, ge=0, description="What a managed face API charges for 1,000 photos, in the currency of a worker's price."
+    )
     tick_s: float = Field(1.0, gt=0, description="Seconds between two looks of the controller at the queue.")
 
     # Requests
@@ -136,6 +149,29 @@ class Settings(BaseSettings):
     def _room_to_scale(self) -> "Settings":
         if self.min_workers > self.max_workers:
             raise ValueError(f"min_workers ({self.min_workers}) is more than max_workers ({self.max_workers})")
+        return self
+
+    @field_validator("policy", "slo", "budget")
+    @classmethod
+    def _understood(cls, text: str | None, info: ValidationInfo) -> str | None:
+        """Refuse what the scaling rules cannot read; a default spares every command their import."""
+        name = str(info.field_name)
+        if text is None or text == cls.model_fields[name].default:
+            return text
+        from facefleet.core.scaling import policy, terms  # noqa: PLC0415 see above
+
+        read: Any = {"policy": policy, "slo": terms.seconds, "budget": terms.per_hour}[name]
+        try:
+            if not read(text):
+                raise ValueError("it must be more than nothing")
+        except InvalidInput as error:
+            raise ValueError(error.detail.rstrip(".")) from error
+        return text
+
+    @model_validator(mode="after")
+    def _budget_of_known_prices(self) -> "Settings":
+        if self.budget is not None and not self.worker_price_per_hour:
+            raise ValueError("budget needs worker_price_per_hour, what a worker costs an hour")
         return self
 
     @model_validator(mode="after")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from facefleet.adapters.aws import Aws
     from facefleet.adapters.sqs_names import Queues
     from facefleet.controller.loop import Controller
+    from facefleet.core.scaling.terms import Billing, Objective
     from facefleet.usecases.service import Service
     from facefleet.worker.loop import Worker
 
@@ -233,7 +234,7 @@ def controller(settings: Settings, ports: Ports, fleet: Fleet) -> "Controller":
         queue=ports.queue,
         fleet=fleet,
         roster=ports.roster,
-        policy=policy(settings.policy),
+        policy=policy(settings.policy, objective=_objective(settings), billing=_billing(settings)),
         bounds=Bounds(minimum=settings.min_workers, maximum=settings.max_workers),
         tick_s=settings.tick_s,
         now_s=time.monotonic,
@@ -250,6 +251,23 @@ def chores(settings: Settings, ports: Ports) -> Callable[[], Awaitable[int]]:
         return await expire(ports.queue, ports.store, retention_days=settings.retention_days)
 
     return tidy
+
+
+def _objective(settings: Settings) -> "Objective":
+    from facefleet.core.scaling.terms import Objective, per_hour, seconds
+
+    budget_per_h = None if settings.budget is None else per_hour(settings.budget)
+    return Objective(slo_s=seconds(settings.slo), at=settings.slo_percent, budget_per_h=budget_per_h)
+
+
+def _billing(settings: Settings) -> "Billing":
+    from facefleet.core.scaling.terms import Billing
+
+    return Billing(
+        price_per_h=settings.worker_price_per_hour,
+        minimum_s=settings.minimum_bill_s,
+        granularity_s=settings.bill_granularity_s,
+    )
 
 
 @asynccontextmanager

@@ -55,3 +55,27 @@ def test_a_child_process_gets_the_very_same_settings(monkeypatch, tmp_path):
 def test_the_database_password_is_not_in_the_repr():
     """Settings may be logged; passwords may not."""
     assert "secret" not in repr(load(database_url="postgresql://u:secret@h/d"))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "why"),
+    [
+        ("slo", "2 parsecs", "no span of time"),
+        ("slo", "0s", "more than nothing"),
+        ("budget", "a lot", "no amount over time"),
+        ("policy", "lucky", "There is no policy 'lucky'"),
+        ("slo_percent", 100, "less than or equal to 99.99"),
+    ],
+)
+def test_what_the_scaling_rules_cannot_read_is_refused_at_once(*, name, wrong, why):
+    """The sentence says what would be right; the fleet never starts under a rule that nobody asked for."""
+    with pytest.raises(ValidationError, match=why) as refused:
+        load(**{name: wrong}, worker_price_per_hour=1.0)
+    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+def test_a_budget_needs_a_price():
+    """Without one nobody can tell what is spent."""
+    with pytest.raises(ValidationError, match="budget needs worker_price_per_hour"):
+        load(budget="3/h")
+    assert load(budget="3/h", worker_price_per_hour=0.1).budget == "3/h"

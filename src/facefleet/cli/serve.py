@@ -44,7 +44,12 @@ Anonymous = Annotated[
 ]
 MinWorkers = Annotated[int | None, typer.Option(help="Workers kept running with no work.  [default: 1; on EC2 0]")]
 MaxWorkers = Annotated[int | None, typer.Option(help="Most workers.  [default: the number of cores; on EC2 19]")]
-Policy = Annotated[str | None, typer.Option(help="Scaling rule.")]
+Policy = Annotated[str | None, typer.Option(help="Scaling rule.  [default: facefleet]")]
+Slo = Annotated[str | None, typer.Option(metavar="SPAN", help="How long a request may wait.  [default: 2s]")]
+At = Annotated[
+    float | None, typer.Option("--at", metavar="PERCENT", help="For how many that must hold.  [default: 99]")
+]
+Budget = Annotated[str | None, typer.Option(metavar="MONEY/h", help="The most to spend; needs a worker's price.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings.  [default: facefleet.toml if it exists]")]
 
 
@@ -59,6 +64,9 @@ def up(
     min_workers: MinWorkers = None,
     max_workers: MaxWorkers = None,
     policy: Policy = None,
+    slo: Slo = None,
+    slo_percent: At = None,
+    budget: Budget = None,
     queue_url: Queue = None,
     fleet_url: Fleet = None,
     profile: Profile = None,
@@ -72,7 +80,7 @@ def up(
 
     facefleet up
 
-    facefleet up --port 9000 --data /srv/faces --max-workers 8
+    facefleet up --port 9000 --data /srv/faces --max-workers 8 --slo 500ms --at 95
 
     facefleet up --profile aws --name 1225 --database-url postgresql://…
     """
@@ -90,6 +98,9 @@ def up(
         min_workers=min_workers,
         max_workers=max_workers,
         policy=policy,
+        slo=slo,
+        slo_percent=slo_percent,
+        budget=budget,
         queue_url=queue_url,
         fleet_url=fleet_url,
         profile=profile,
@@ -171,6 +182,9 @@ def controller(
     min_workers: MinWorkers = None,
     max_workers: MaxWorkers = None,
     policy: Policy = None,
+    slo: Slo = None,
+    slo_percent: At = None,
+    budget: Budget = None,
     queue_url: Queue = None,
     fleet_url: Fleet = None,
     profile: Profile = None,
@@ -190,6 +204,9 @@ def controller(
         min_workers=min_workers,
         max_workers=max_workers,
         policy=policy,
+        slo=slo,
+        slo_percent=slo_percent,
+        budget=budget,
         queue_url=queue_url,
         fleet_url=fleet_url,
         profile=profile,
@@ -212,7 +229,10 @@ def read_settings(config: Path | None, **given: Any) -> "Settings":
     except FileNotFoundError as error:
         raise Failure(f"There is no settings file {error}.") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg']}" for one in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()
+        )
         raise Failure(f"The settings are not right: {wrong}.") from error
     telemetry.configure(level=settings.log_level, json=settings.log_json)
     return settings

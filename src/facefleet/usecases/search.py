@@ -7,18 +7,17 @@ from collections.abc import Callable
 
 from facefleet.core import answers
 from facefleet.core.calibration import Calibration
-from facefleet.core.centroid import centroid
+from facefleet.core.centroid import Centroid, centroid, likeness
 from facefleet.core.faces import Candidate, Face, Recognition, Template
 from facefleet.core.jobs import Search
-from facefleet.core.matching import compare
 from facefleet.core.shortcomings import shortcomings
 from facefleet.errors import BrokenInvariant
 from facefleet.ports import Gallery
 
-# Persons are found by their faces. A mean of n templates of mutual cosine c is sqrt(c + (1-c)/n) long before it is
-# made a unit vector, so it can score higher than the best of its faces by the inverse of that: with c >= 0.8, which
-# photos of one person have, by an eighth. Faces below that cannot belong to a person who reaches the threshold.
-_SHORTEST_MEAN = 0.89
+# Persons are found by their faces. Likeness to a mean m is at most the best cosine of its faces over sqrt(|m|), and |m|
+# is sqrt(c + (1-c)/n) for n templates of mutual cosine c: at least 0.89 with c >= 0.8, which photos of one person have.
+# A person whose faces all score below this share of what is asked for cannot reach it.
+_LEAST_SHARE = 0.89**0.5
 _FACES_PER_PERSON = 10
 _MOST_FACES = 4096
 
@@ -48,7 +47,7 @@ class Searcher:
         if probe is None:
             await self._gallery.collection(task.collection)
         elif task.persons:
-            persons = await self.persons(task.collection, _template(probe), threshold=task.threshold, limit=task.limit)
+            persons = await self.persons(task.collection, _alone(probe), threshold=task.threshold, limit=task.limit)
         else:
             faces = await self.faces(task.collection, _template(probe), threshold=task.threshold, limit=task.limit)
         return answers.SearchAnswer(
@@ -83,20 +82,20 @@ class Searcher:
         return tuple(match for match in matches if match.similarity >= threshold)
 
     async def persons(
-        self, collection_id: str, probe: Template, *, threshold: float, limit: int
+        self, collection_id: str, probe: Centroid, *, threshold: float, limit: int
     ) -> tuple[answers.MatchedPersonJson, ...]:
         """Return the persons who resemble a probe at least so much, best first; arguments and errors as for `faces`."""
         (candidates,) = await self._gallery.search(
             collection_id,
-            [probe],
+            [probe.template],
             limit=min(limit * _FACES_PER_PERSON, _MOST_FACES),
-            min_score=self._score(threshold) * _SHORTEST_MEAN if threshold > 0 else -1.0,
+            min_score=self._score(threshold) * _LEAST_SHARE if threshold > 0 else -1.0,
         )
         names = dict.fromkeys(one.face.person for one in candidates if one.face.person is not None)
         matches = []
         for name in names:
             mean = centroid(await self._gallery.person_templates(collection_id, name))
-            similarity = -1.0 if mean is None else self.similarity(compare(probe, mean))
+            similarity = -1.0 if mean is None else self.similarity(likeness(probe, mean))
             if similarity >= threshold:
                 matches.append(answers.MatchedPersonJson(similarity=similarity, person=name))
         return tuple(sorted(matches, key=lambda match: (-match.similarity, match.person))[:limit])
@@ -126,3 +125,11 @@ def _template(face: Face) -> Template:
     if face.template is None:
         raise BrokenInvariant("A face was to be searched for without a template.")
     return face.template
+
+
+def _alone(face: Face) -> Centroid:
+    """Return a face as a person of whom there is one photo."""
+    found = centroid([_template(face)])
+    if found is None:
+        raise BrokenInvariant("A template has no length.")
+    return found

@@ -139,10 +139,10 @@ class Clock:
 class Studio:
     """The service on a port of its own, in a thread of its own."""
 
-    def __init__(self, folder, *, anonymous: bool = False) -> None:
+    def __init__(self, folder, *, anonymous: bool = False, s3_buckets: str = "") -> None:
         self.folder = folder
         self.clock = Clock()
-        self.settings = Settings(data=folder, request_timeout_s=20.0, anonymous=anonymous)
+        self.settings = Settings(data=folder, request_timeout_s=20.0, anonymous=anonymous, s3_buckets=s3_buckets)
         self.keys = MemoryKeys()
         self.vault = KeyFile(folder / "access.key")
         self.receipts = MemoryReceipts(keep_s=3600.0, clock=self.clock)
@@ -151,7 +151,7 @@ class Studio:
             keys=self.keys,
             vault=self.vault,
             receipts=self.receipts,
-            buckets=ObjectBuckets(self.settings.effective_store_url),
+            buckets=ObjectBuckets(self.settings.effective_store_url, s3=self.settings.s3_bucket_names),
             calibration=CALIBRATION,
             anonymous=anonymous,
             now_s=self.clock,

@@ -110,17 +110,15 @@ async def search_users(call: Call, request: SearchUsers) -> Document:
     call.check(Scope.READ, request.collection_id)
     document: Document
     if request.face_id is not None and request.user_id is None:
-        probe = await _template(call, request.collection_id, request.face_id)
+        probe = centroid([await _template(call, request.collection_id, request.face_id)])
         document = {"SearchedFace": {"FaceId": request.face_id}}
     elif request.user_id is not None and request.face_id is None:
-        templates = await call.service.gallery.person_templates(request.collection_id, request.user_id)
-        mean = centroid(templates)
-        if mean is None:
-            raise Refusal("ResourceNotFoundException", f"User {request.user_id} has no faces to search with.")
-        probe = mean
+        probe = centroid(await call.service.gallery.person_templates(request.collection_id, request.user_id))
         document = {"SearchedUser": {"UserId": request.user_id}}
     else:
         raise invalid("Exactly one of UserId and FaceId is needed.")
+    if probe is None:
+        raise Refusal("ResourceNotFoundException", f"User {request.user_id} has no faces to search with.")
     matches = await call.searcher.persons(
         request.collection_id, probe, threshold=request.user_match_threshold, limit=request.max_users + 1
     )

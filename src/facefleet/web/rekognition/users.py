@@ -4,10 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from facefleet.core.centroid import centroid
-from facefleet.core.faces import EnrolledFace, Person, Template
+from facefleet.core.centroid import Centroid, centroid, likeness
+from facefleet.core.faces import EnrolledFace, Person
 from facefleet.core.keys import Scope
-from facefleet.core.matching import compare
 from facefleet.errors import AlreadyExists, NotFound
 from facefleet.web.rekognition.call import Call
 from facefleet.web.rekognition.members import (
@@ -137,7 +136,7 @@ async def _face(call: Call, collection_id: str, face_id: str) -> EnrolledFace | 
 
 
 def _refusal(
-    call: Call, face_id: str, face: EnrolledFace | None, request: AssociateFaces, mean: Template | None
+    call: Call, face_id: str, face: EnrolledFace | None, request: AssociateFaces, mean: Centroid | None
 ) -> Document | None:
     """Return why a face is not given to the user; None if it is."""
     if face is None or face.template is None:
@@ -146,7 +145,8 @@ def _refusal(
         return None
     if face.person is not None:
         return _not_theirs(face_id, face.person)
-    similarity = 100.0 if mean is None else call.searcher.similarity(compare(face.template, mean))
+    alone = centroid([face.template])
+    similarity = 100.0 if mean is None or alone is None else call.searcher.similarity(likeness(alone, mean))
     if similarity < request.user_match_threshold:
         return {"FaceId": face_id, "Confidence": similarity, "Reasons": ["LOW_MATCH_CONFIDENCE"]}
     return None

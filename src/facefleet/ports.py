@@ -7,12 +7,15 @@ other adapter must do as well. Adapters raise nothing but the errors of `facefle
 from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Collection as Items
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
 from facefleet.core.fleet import Decision, Instance, Worker, WorkerReport
 from facefleet.core.jobs import Answer, DeadLetter, Job, JobStatus, Lease, QueueCounts
 from facefleet.core.keys import AccessKey
+
+# When it was made (Unix time), the decision, and the numbers that it was made from.
+Recorded: TypeAlias = tuple[float, Decision, Mapping[str, float]]
 
 
 class Queue(Protocol):
@@ -257,8 +260,20 @@ class Roster(Protocol):
         """Leave word for workers that cannot be sent a signal."""
         ...
 
-    async def publish(self, workers: Sequence[Worker]) -> None:
-        """Replace the fleet as all rooms see it (by the leading controller, once a tick)."""
+    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0) -> float:
+        """Replace the fleet as all rooms see it (by the leading controller, once a tick).
+
+        Args:
+            workers: the fleet.
+            worker_s: worker-seconds charged since the last time; they are added to the running total.
+
+        Returns:
+            The running total.
+        """
+        ...
+
+    async def worker_s_total(self) -> float:
+        """Return the worker-seconds charged since the beginning; restarts and crashes do not set it back."""
         ...
 
     async def workers(self) -> Sequence[Worker]:
@@ -269,8 +284,12 @@ class Roster(Protocol):
         """Append to the history of decisions; `seen` holds the numbers it was made from."""
         ...
 
-    async def decisions(self, *, limit: int) -> Sequence[tuple[float, Decision, Mapping[str, float]]]:
-        """Return the latest decisions, newest first."""
+    async def decisions(self, *, limit: int, acting_only: bool = False) -> Sequence[Recorded]:
+        """Return the latest decisions, newest first; `acting_only` leaves out those that neither start nor drain."""
+        ...
+
+    def history(self, *, since_s: float = 0.0, limit: int | None = None) -> AsyncIterator[Recorded]:
+        """Yield the decisions of this Unix time and later, oldest first, as they were made."""
         ...
 
     def lead(self) -> AbstractAsyncContextManager[bool]:

@@ -156,6 +156,43 @@ async def test_decisions_are_kept_newest_first_and_not_for_ever(bench):
     assert len(await bench.roster.decisions(limit=1000)) == KEPT
 
 
+def hold(n):
+    return Decision(start=0, drain=(), reason=f"{n} is enough")
+
+
+async def test_decisions_that_did_something_can_be_asked_for_alone(bench):
+    """A busy hour's readings do not push them out of sight."""
+    await bench.roster.record(Decision(start=1, drain=(), reason="one"), at_s=1.0, seen={})
+    await bench.roster.record(hold(2), at_s=2.0, seen={})
+    await bench.roster.record(Decision(start=0, drain=("w",), reason="gone"), at_s=3.0, seen={})
+    await bench.roster.record(hold(4), at_s=4.0, seen={})
+    acting = await bench.elsewhere.decisions(limit=2, acting_only=True)
+    assert [decision.reason for _, decision, _ in acting] == ["gone", "one"]
+
+
+async def test_the_history_begins_with_the_oldest(bench):
+    """In the order in which they were made, even where the clock was set back; from any time, and as far as wanted."""
+    for n, at_s in enumerate((1.0, 2.0, 1.5, 3.0)):
+        await bench.roster.record(hold(n), at_s=at_s, seen={"enqueued_total": float(n)})
+
+    async def totals(**options):
+        return [seen["enqueued_total"] async for _, _, seen in bench.elsewhere.history(**options)]
+
+    assert await totals() == [0, 1, 2, 3]
+    assert await totals(since_s=1.5) == [1, 2, 3]
+    assert await totals(since_s=1.5, limit=1) == [1]
+    assert await totals(since_s=9.0) == []
+
+
+async def test_worker_seconds_add_up(bench):
+    """What each leader in turn has charged is one total, and looking at it adds nothing."""
+    assert await bench.roster.worker_s_total() == 0
+    assert await bench.roster.publish((), worker_s=1.5) == 1.5
+    assert await bench.elsewhere.publish((), worker_s=2.25) == 3.75
+    assert await bench.roster.publish(()) == 3.75
+    assert await bench.elsewhere.worker_s_total() == 3.75
+
+
 async def test_one_leads_and_the_next_takes_over(bench):
     """Two controllers never act at the same time."""
     async with bench.roster.lead() as first, bench.elsewhere.lead() as second:

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from facefleet.adapters.postgres import Database
 from facefleet.core.fleet import Decision, Worker, WorkerReport
+from facefleet.ports import Recorded
 
 _LEADING = 0x0FACEF2  # advisory lock: one controller leads
 _WORKERS: TypeAdapter[tuple[Worker, ...]] = TypeAdapter(tuple[Worker, ...])
@@ -36,10 +38,16 @@ _REPORTS = """
 """
 _ASK_TO_DRAIN = "UPDATE workers SET told_to_drain = true WHERE worker_id = ANY(%s)"
 _PUBLISH = """
-    WITH silent AS (DELETE FROM workers WHERE reported_at < clock_timestamp() - %(silent_s)s * interval '1 s')
-    INSERT INTO fleet (workers) VALUES (%(workers)s::jsonb)
-    ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers
+    WITH silent AS (DELETE FROM workers WHERE reported_at < clock_timestamp() - %(silent_s)s * interval '1 s'),
+         shown AS (
+             INSERT INTO fleet (workers) VALUES (%(workers)s::jsonb)
+             ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers
+         )
+    INSERT INTO worker_time AS total (worker_s) VALUES (%(worker_s)s)
+    ON CONFLICT (only_row) DO UPDATE SET worker_s = total.worker_s + excluded.worker_s
+    RETURNING worker_s, set_config('synchronous_commit', 'off', true)
 """
+_WORKER_S = "SELECT coalesce(sum(worker_s), 0) FROM worker_time"
 _PUBLISHED = "SELECT workers::text FROM fleet"
 _RECORD = """
     WITH old AS (DELETE FROM decisions WHERE number <= (SELECT max(number) FROM decisions) - %(keep)s)
@@ -47,6 +55,15 @@ _RECORD = """
     VALUES (%(at_s)s, %(start)s, %(drain)s, %(reason)s, %(seen)s)
 """
 _DECISIONS = "SELECT at_s, start, drain, reason, seen FROM decisions ORDER BY number DESC LIMIT %s"
+_ACTING = """
+    SELECT at_s, start, drain, reason, seen FROM decisions WHERE start > 0 OR cardinality(drain) > 0
+    ORDER BY number DESC LIMIT %s
+"""
+_HISTORY = """
+    SELECT at_s, start, drain, reason, seen, number FROM decisions WHERE number > %(after)s AND at_s >= %(since_s)s
+    ORDER BY number LIMIT %(limit)s
+"""
+_PAGE = 1000
 
 
 class PostgresRoster:
@@ -57,7 +74,7 @@ class PostgresRoster:
         kept_decisions: how long the history is.
     """
 
-    def __init__(self, database: Database, *, silent_s: float = 10.0, kept_decisions: int = 10_000) -> None:
+    def __init__(self, database: Database, *, silent_s: float = 10.0, kept_decisions: int = 100_000) -> None:
         self._database = database
         self._silent_s = silent_s
         self._kept_decisions = kept_decisions
@@ -102,10 +119,21 @@ class PostgresRoster:
         """Leave word for workers that cannot be sent a signal."""
         await self._database.run(_ASK_TO_DRAIN, [list(worker_ids)])
 
-    async def publish(self, workers: Sequence[Worker]) -> None:
-        """Replace the fleet as all rooms see it; forget workers that fell silent."""
+    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0) -> float:
+        """Replace the fleet as all rooms see it; forget workers that fell silent; return the time charged in all.
+
+        A power cut may cost the last second of the total.
+        """
         shown = _WORKERS.dump_json(tuple(workers)).decode()
-        await self._database.run(_PUBLISH, {"workers": shown, "silent_s": self._silent_s})
+        ((total_s, _),) = await self._database.run(
+            _PUBLISH, {"workers": shown, "silent_s": self._silent_s, "worker_s": float(worker_s)}
+        )
+        return float(total_s)
+
+    async def worker_s_total(self) -> float:
+        """Return the worker-seconds charged since the beginning."""
+        ((total_s,),) = await self._database.run(_WORKER_S)
+        return float(total_s)
 
     async def workers(self) -> Sequence[Worker]:
         """Return the fleet as last published."""
@@ -126,13 +154,22 @@ class PostgresRoster:
             },
         )
 
-    async def decisions(self, *, limit: int) -> Sequence[tuple[float, Decision, Mapping[str, float]]]:
+    async def decisions(self, *, limit: int, acting_only: bool = False) -> Sequence[Recorded]:
         """Return the latest decisions, newest first."""
-        rows = await self._database.run(_DECISIONS, [limit])
-        return [
-            (at_s, Decision(start=start, drain=tuple(drain), reason=reason), seen)
-            for at_s, start, drain, reason, seen in rows
-        ]
+        return [_recorded(row) for row in await self._database.run(_ACTING if acting_only else _DECISIONS, [limit])]
+
+    async def history(self, *, since_s: float = 0.0, limit: int | None = None) -> AsyncIterator[Recorded]:
+        """Yield the decisions of this Unix time and later, oldest first, a page at a time."""
+        after, left = 0, limit
+        while left is None or left > 0:
+            page = _PAGE if left is None else min(_PAGE, left)
+            rows = await self._database.run(_HISTORY, {"after": after, "since_s": since_s, "limit": page})
+            for row in rows:
+                yield _recorded(row)
+            if len(rows) < page:
+                return
+            after = rows[-1][-1]
+            left = None if left is None else left - page
 
     @asynccontextmanager
     async def lead(self) -> AsyncIterator[bool]:
@@ -140,3 +177,8 @@ class PostgresRoster:
         async with self._database.connection() as connection:
             row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LEADING])).fetchone()
             yield bool(row and row[0])
+
+
+def _recorded(row: tuple[Any, ...]) -> Recorded:
+    at_s, start, drain, reason, seen = row[:5]
+    return at_s, Decision(start=start, drain=tuple(drain), reason=reason), seen

@@ -107,6 +107,11 @@ class Decision:
     drain: tuple[str, ...]
     reason: str
 
+    @property
+    def acts(self) -> bool:
+        """Whether it starts or drains anybody."""
+        return self.start > 0 or bool(self.drain)
+
 
 class Policy(Protocol[M]):
     """A scaling rule. It keeps nothing between calls but what it returns as memory."""

@@ -6,18 +6,20 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from facefleet.core.fleet import Decision, Worker, WorkerReport
+from facefleet.ports import Recorded
 
 
 class MemoryRoster:
     """What the rooms of one process know of each other."""
 
-    def __init__(self, *, clock: Callable[[], float], silent_s: float = 10.0, kept_decisions: int = 10_000) -> None:
+    def __init__(self, *, clock: Callable[[], float], silent_s: float = 10.0, kept_decisions: int = 100_000) -> None:
         self._clock = clock
         self._silent_s = silent_s
         self._reports: dict[str, WorkerReport] = {}
         self._told_to_drain: set[str] = set()
         self._workers: tuple[Worker, ...] = ()
-        self._decisions: deque[tuple[float, Decision, Mapping[str, float]]] = deque(maxlen=kept_decisions)
+        self._worker_s = 0.0
+        self._decisions: deque[Recorded] = deque(maxlen=kept_decisions)
         self._led = False
 
     async def report(self, report: WorkerReport) -> bool:
@@ -43,9 +45,15 @@ class MemoryRoster:
         """Leave word for workers that cannot be sent a signal."""
         self._told_to_drain |= set(worker_ids) & self._reports.keys()
 
-    async def publish(self, workers: Sequence[Worker]) -> None:
-        """Replace the fleet as all rooms see it."""
+    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0) -> float:
+        """Replace the fleet as all rooms see it; add to the worker-seconds charged and return their total."""
         self._workers = tuple(workers)
+        self._worker_s += worker_s
+        return self._worker_s
+
+    async def worker_s_total(self) -> float:
+        """Return the worker-seconds charged since the beginning."""
+        return self._worker_s
 
     async def workers(self) -> Sequence[Worker]:
         """Return the fleet as last published."""
@@ -55,9 +63,14 @@ class MemoryRoster:
         """Append to the history of decisions."""
         self._decisions.appendleft((at_s, decision, dict(seen)))
 
-    async def decisions(self, *, limit: int) -> Sequence[tuple[float, Decision, Mapping[str, float]]]:
+    async def decisions(self, *, limit: int, acting_only: bool = False) -> Sequence[Recorded]:
         """Return the latest decisions, newest first."""
-        return list(self._decisions)[:limit]
+        return [one for one in self._decisions if one[1].acts or not acting_only][:limit]
+
+    async def history(self, *, since_s: float = 0.0, limit: int | None = None) -> AsyncIterator[Recorded]:
+        """Yield the decisions of this Unix time and later, oldest first, as they were made."""
+        for one in [one for one in reversed(self._decisions) if one[0] >= since_s][:limit]:
+            yield one
 
     @asynccontextmanager
     async def lead(self) -> AsyncIterator[bool]:

@@ -238,3 +238,26 @@ async def test_a_job_that_comes_twice_enrols_once(engine, photo):
         house.stop.clear()
     assert (await house.gallery.collection("c")).faces == 1
     assert len([key async for key in house.store.keys("crops/")]) == 1
+
+
+async def test_a_face_that_is_not_enrolled_leaves_no_crop(engine, photo):
+    """No collection, no face: then there must be no picture of it either."""
+    house = House(engine)
+    job = await house.send(photo, task=Enrol, collection="none", photo_sha256="a", person="E")
+    async with house:
+        assert (await house.ended(job)).answer.error["code"] == "NotFound"
+    assert [key async for key in house.store.keys("crops/")] == []
+
+
+@pytest.mark.parametrize("task", [Identify, Enrol])
+async def test_an_unknown_collection_is_said_even_if_nobody_is_in_the_photo(engine, task):
+    """The name is wrong whatever the photo shows; an empty answer would hide that."""
+    out = io.BytesIO()
+    Image.fromarray(skimage.data.coffee()).save(out, "JPEG")
+    house = House(engine)
+    options = {"photo_sha256": "a", "one_face": False} if task is Enrol else {}
+    job = await house.send(out.getvalue(), task=task, collection="none", **options)
+    async with house:
+        error = (await house.ended(job)).answer.error
+    assert error["code"] == "NotFound"
+    assert "none" in error["detail"]

@@ -67,6 +67,10 @@ class Cloud:
     def _log(self, instance_id):
         return self.data.parent / f"{instance_id}.log"
 
+    def logs(self, instance_ids):
+        """What the workers of instances said last."""
+        return "\n".join(f"{one}: {self._log(one).read_text()[-500:]}" for one in instance_ids)
+
     def objects(self, bucket):
         """How many objects a bucket of ours holds."""
         found = self.emulated.client("s3").list_objects_v2(Bucket=f"{self.name}-{bucket}-bucket")
@@ -133,7 +137,7 @@ def test_a_hundred_at_once_go_through_an_elastic_fleet(cloud, face, nobody):
         program.wait_until(cloud.empty, "back to no instance", within_s=300)
         assert set(cloud.messages().values()) == {0}
         assert computers.most == MOST
-        assert computers.interrupted == []
+        assert computers.interrupted == [], cloud.logs(computers.interrupted)
         assert program.stop() == 0
         assert "Traceback" not in program.log
         assert set(cloud.messages()) == {"req-queue", "req-queue-bulk", "req-queue-dead", "resp-queue"}
@@ -158,7 +162,7 @@ def test_instances_that_die_and_a_controller_that_is_killed_lose_nothing(cloud, 
             assert (cloud.objects("in"), cloud.objects("out")) == (CLIENTS, CLIENTS)
             web.wait_until(cloud.empty, "back to no instance", within_s=300)
             assert set(cloud.messages().values()) == {0}
-            assert computers.interrupted == []
+            assert computers.interrupted == [], cloud.logs(computers.interrupted)
             assert "Traceback" not in web.log
     finally:
         for controller in controllers:

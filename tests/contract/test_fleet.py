@@ -92,11 +92,19 @@ async def ec2_bench(home, emulated):
         machines = Machines(aws, read_plan(f"ec2://{name}"))
         fleet = Ec2Fleet(machines, roster, maximum=4, warm=0, now_s=time.time)
         with computers:
-            reporting = asyncio.create_task(report(roster, computers, home))
+            tasks = [asyncio.create_task(report(roster, computers, home)), asyncio.create_task(tick(fleet))]
             yield Bench(fleet, computers.cut)
             await fleet.close()
-            reporting.cancel()
+            for task in tasks:
+                task.cancel()
         assert computers.interrupted == []
+
+
+async def tick(fleet):
+    """Look at the fleet again and again, as a controller does."""
+    while True:
+        await fleet.instances()
+        await asyncio.sleep(0.3)
 
 
 async def report(roster, computers, home):

@@ -8,6 +8,7 @@ Instances that are neither running nor stopped are left alone until they are.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,9 +29,9 @@ _STATES = {
     "shutting-down": WorkerState.STOPPING,
     "stopped": WorkerState.STOPPED,
 }
-# A report that is missing this soon after the last one was withdrawn: the worker signed off. Heartbeats come every
-# second, and the roster takes longer to forget a silent worker.
-_SIGNED_OFF_S = 5.0
+# The roster forgets a silent worker after ten seconds, so a report that is missing sooner after it was written has been
+# withdrawn: the worker signed off.
+_SIGNED_OFF_S = 9.0
 # A worker that fell silent may still be at work, until well after its leases have run out.
 _SILENT_S = 90.0
 # An instance that runs this long without a worker is of no use: its image is broken, or its machine.
@@ -41,12 +42,20 @@ _LOOK_S = 1.0
 
 @dataclass(slots=True)
 class _Heard:
-    """When something new was heard of an instance, and what."""
+    """What was last heard of an instance.
+
+    Attributes:
+        since_s: when it was first seen in this state.
+        reported_s: what its worker's last report said of itself.
+        written_after_s: the look before the one that found that report: it was written later than this.
+        heard_s: the look that found it.
+    """
 
     since_s: float
     state: str
     reported_s: float = 0.0
-    heard_s: float = 0.0
+    written_after_s: float = -math.inf
+    heard_s: float = -math.inf
 
 
 class Ec2Fleet:
@@ -67,12 +76,11 @@ class Ec2Fleet:
         self._warm = warm
         self._now_s = now_s
         self._heard: dict[str, _Heard] = {}
+        self._looked_s = -math.inf
 
     async def instances(self) -> Sequence[Instance]:
         """Return the instances; those whose workers have finished are stopped, stopped ones in excess terminated."""
-        machines, reports = await asyncio.gather(self._machines.look(), self._roster.reports())
-        said = {report.worker_id: report for report in reports}
-        self._listen(machines, said)
+        machines, said = await self._look()
         await self._settle(machines, said)
         return [
             Instance(
@@ -85,7 +93,7 @@ class Ec2Fleet:
 
     async def start(self, count: int) -> Sequence[str]:
         """Start stopped instances, then launch others, up to the maximum."""
-        machines = await self._machines.look()
+        machines, _ = await self._look()
         stopped = [machine.instance_id for machine in machines if machine.state == "stopped"]
         started = await self._machines.start(stopped[:count])
         taken = {machine.number for machine in machines if machine.state != "shutting-down"}
@@ -107,7 +115,7 @@ class Ec2Fleet:
         ours = [worker_id for worker_id in worker_ids if worker_id in self._heard]
         if ours:
             # That a worker signs off is noticed only by who has heard it before.
-            await self.instances()
+            await self._look()
             await self._machines.mark_draining(ours)
             await self._roster.ask_to_drain(ours)
 
@@ -136,6 +144,14 @@ class Ec2Fleet:
         await self.drain([worker_id for worker_id, state in left.items() if state is WorkerState.RUNNING])
         return set(left)
 
+    async def _look(self) -> tuple[Sequence[Machine], Mapping[str, WorkerReport]]:
+        began_s = self._now_s()
+        machines, reports = await asyncio.gather(self._machines.look(), self._roster.reports())
+        said = {report.worker_id: report for report in reports}
+        self._listen(machines, said)
+        self._looked_s = began_s
+        return machines, said
+
     def _listen(self, machines: Sequence[Machine], said: Mapping[str, WorkerReport]) -> None:
         """Note when the state of each instance, and the report of its worker, last changed."""
         now_s = self._now_s()
@@ -146,7 +162,7 @@ class Ec2Fleet:
                 heard = _Heard(since_s=now_s, state=machine.state)
             report = said.get(machine.instance_id)
             if report is not None and report.reported_s != heard.reported_s:
-                heard.reported_s, heard.heard_s = report.reported_s, now_s
+                heard.reported_s, heard.written_after_s, heard.heard_s = report.reported_s, self._looked_s, now_s
             self._heard[machine.instance_id] = heard
 
     async def _settle(self, machines: Sequence[Machine], said: Mapping[str, WorkerReport]) -> None:
@@ -175,7 +191,7 @@ class Ec2Fleet:
         now_s = self._now_s()
         if not machine.draining:
             return now_s - max(heard.since_s, heard.heard_s) > _USELESS_S
-        signed_off = now_s - heard.heard_s < _SIGNED_OFF_S
+        signed_off = now_s - heard.written_after_s < _SIGNED_OFF_S
         return signed_off or now_s - max(heard.since_s, heard.heard_s) > _SILENT_S
 
 

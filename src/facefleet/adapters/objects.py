@@ -13,6 +13,7 @@ from obstore.exceptions import (
     BaseError,
     NotFoundError,
     PermissionDeniedError,
+    PreconditionError,
     UnauthenticatedError,
 )
 from obstore.store import LocalStore, ObjectStore, from_url
@@ -58,6 +59,24 @@ class Objects:
         except (BaseError, OSError) as error:
             raise Unavailable(f"The store did not take {key}: {_reason(error, 'PutObject')}") from error
         return True
+
+    async def version(self, key: str) -> str | None:
+        """Return what changes whenever an object is written; None if there is none."""
+        try:
+            return (await obstore.head_async(self._store, key))["e_tag"]
+        except (NotFoundError, FileNotFoundError):
+            return None
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"The store did not show {key}: {_reason(error, 'GetObject')}") from error
+
+    async def replace(self, key: str, data: bytes, *, version: str) -> str | None:
+        """Write over a version; return the new one, None if there is another by now (S3: `If-Match`)."""
+        try:
+            return (await obstore.put_async(self._store, key, data, mode={"e_tag": version}))["e_tag"]
+        except (PreconditionError, NotFoundError, FileNotFoundError):
+            return None
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"The store did not take {key}: {_reason(error, 'PutObject')}") from error
 
     async def get(self, key: str) -> bytes:
         """Read; NotFound if there is none."""

@@ -220,6 +220,27 @@ def test_one_odd_reading_of_the_queue_drains_no_worker_at_work():
     assert play(ours(), seen)[-1].drain == ()
 
 
+def test_one_absurd_reading_of_the_queue_costs_no_more_than_the_maximum_and_is_forgotten():
+    """A thousand million requests for one look; after a quarter of an hour it is as if nothing had been."""
+    rule = ours()
+    memory, fleet = rule.begin(), 2
+    for step in range(180):
+        seen = Observation(
+            now_s=5.0 * step,
+            visible=10**9 if step == 30 else 0,
+            in_flight=1,
+            enqueued_total=step,
+            finished_total=step,
+            busy_ms_total=step * 5000.0,
+            workers=workers(fleet, busy=1, now_s=-100.0),
+            boot_s=5.0,
+        )
+        decision, memory = rule.decide(seen, BOUNDS, memory)
+        fleet += decision.start - len(decision.drain)
+        assert fleet <= BOUNDS.maximum
+    assert fleet <= 4
+
+
 def test_a_worker_that_never_comes_up_is_replaced_in_the_end():
     """One pending for many boots is no longer counted on."""
     stuck = workers(0, pending=1)

@@ -152,6 +152,7 @@ class Facefleet:
             blind_s=view.blind_s,
             slo_s=self.objective.slo_s,
             late_share=1 - self.objective.at / 100,
+            most=view.bounds.maximum * view.seen.capacity,
         )
 
     def _return(self, view: _View) -> float:

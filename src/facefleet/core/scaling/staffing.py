@@ -40,9 +40,9 @@ def sigmas(at: float) -> float:
 
 
 def slots_ahead(
-    *, in_service: float, rate_hz: float, service_s: float, blind_s: float, slo_s: float, late_share: float
+    *, in_service: float, rate_hz: float, service_s: float, blind_s: float, slo_s: float, late_share: float, most: int
 ) -> float:
-    """Return the slots needed `blind_s` from now, before which nothing ordered later can help.
+    """Return the slots needed `blind_s` from now, before which nothing ordered later can help; at most `most`.
 
     With enough slots, of the requests in service exp(-t/S) still are after t, and a (1 - exp(-t/S)) new ones have come
     (M/M/inf, transient). What steady state needs beyond the mean covers fluctuations whose variance has grown
@@ -52,8 +52,10 @@ def slots_ahead(
     offered = rate_hz * service_s
     settled = 1.0 - math.exp(-blind_s / service_s)
     mean = in_service * (1.0 - settled) + offered * settled
-    if offered <= 0:
-        return mean
+    if offered <= 0 or mean >= most:
+        return min(mean, most)
+    if offered >= most:  # the recursion would run on for as long as a wrong count is large
+        return most
     rounded = _GRID ** math.ceil(math.log(offered, _GRID))  # up, so that few values are ever computed
     headroom = erlang_slots(rounded, slo_s / service_s, late_share) - rounded
     return mean + max(0.0, headroom) * math.sqrt(settled)

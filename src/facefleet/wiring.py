@@ -236,6 +236,7 @@ def controller(settings: Settings, ports: Ports, fleet: Fleet) -> "Controller":
         roster=ports.roster,
         policy=policy(settings.policy, objective=_objective(settings), billing=_billing(settings)),
         bounds=Bounds(minimum=settings.min_workers, maximum=settings.max_workers),
+        billing=_billing(settings),
         tick_s=settings.tick_s,
         now_s=time.monotonic,
         unix_s=time.time,

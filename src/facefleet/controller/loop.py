@@ -4,12 +4,15 @@ Of several controllers one leads; the others stand by until its lock is free.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
+from facefleet.controller.journal import Journal, Look
+from facefleet.controller.stays import Stays
+from facefleet.core.cost import Meter
 from facefleet.core.fleet import (
     Bounds,
     Decision,
@@ -21,6 +24,8 @@ from facefleet.core.fleet import (
     WorkerState,
 )
 from facefleet.core.jobs import QueueCounts
+from facefleet.core.scaling.moves import committed
+from facefleet.core.scaling.terms import Billing
 from facefleet.errors import Unavailable
 from facefleet.ports import Fleet, Queue, Roster
 
@@ -37,7 +42,7 @@ class Controller:
     """Keeps the fleet as large as the policy wants it.
 
     Args:
-        housekeeping: called once a minute while leading.
+        billing: how worker time is charged.
         now_s: monotonic seconds, for the policy.
         unix_s: Unix time, for the history.
     """
@@ -50,6 +55,7 @@ class Controller:
         roster: Roster,
         policy: Policy[Any],
         bounds: Bounds,
+        billing: Billing,
         tick_s: float,
         now_s: Callable[[], float],
         unix_s: Callable[[], float],
@@ -59,51 +65,56 @@ class Controller:
         self._roster = roster
         self._policy = policy
         self._bounds = bounds
+        self._billing = billing
         self._tick_s = tick_s
         self._now_s = now_s
         self._unix_s = unix_s
         self._memory: Any = policy.begin()
-        self._boot_s = _PRIOR_BOOT_S
-        self._pending: dict[str, float] = {}
+        self._boot_s: float | None = None
+        self._booting: dict[str, float] = {}
+        self._stays = Stays()
+        self._meter = Meter()
+        self._journal = Journal(roster)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lead, or wait to lead, until `stop` is set; the fleet is left as it is."""
         while not stop.is_set():
             try:
                 async with self._roster.lead() as leading:
+                    if not leading:  # whoever leads charges and records
+                        self._meter, self._journal = Meter(), Journal(self._roster)
                     while leading and not stop.is_set():
-                        await self._tick()
+                        await self.tick()
                         await _pause(stop, self._tick_s)
             except Unavailable as error:
                 log.warning("controller waits", error=error.detail)
             await _pause(stop, _STANDBY_S)
 
-    async def _tick(self) -> None:
-        counts, reports, instances = await asyncio.gather(
-            self._queue.counts(), self._roster.reports(), self._fleet.instances()
+    async def tick(self) -> None:
+        """Observe, decide and act once.
+
+        Raises:
+            Unavailable: the queue, the roster or the fleet is away.
+        """
+        counts, reports, instances, boot_s = await asyncio.gather(
+            self._queue.counts(), self._roster.reports(), self._fleet.instances(), self._known_boot_s()
         )
-        workers = merge(instances, reports)
-        self._measure_boot(workers)
-        seen = self._observe(counts, workers)
+        now_s = self._now_s()
+        told = merge(instances, reports)
+        workers = self._stays.by_own_clock(told, now_s=now_s, unix_s=self._unix_s())
+        self._boot_s = self._measured_boot_s(workers, boot_s)
+        meter, charged_s = self._meter.read(now_s, workers, self._billing)
+        worker_s_total = await self._roster.publish(told, worker_s=charged_s)
+        self._meter = meter
+        seen = _observation(counts, workers, now_s=now_s, boot_s=self._boot_s)
         decision, self._memory = self._policy.decide(seen, self._bounds, self._memory)
-        await self._act(decision, seen)
-        await self._roster.publish(workers)
+        decision = within(self._bounds, decision, seen)
+        await self._act(decision)
+        numbers = _numbers(seen) | {"worker_s_total": round(worker_s_total, 3)}
+        await self._journal.note(Look(decision=decision, now_s=now_s, at_s=self._unix_s(), seen=numbers))
 
-    def _observe(self, counts: QueueCounts, workers: Sequence[Worker]) -> Observation:
-        return Observation(
-            now_s=self._now_s(),
-            visible=counts.visible,
-            in_flight=counts.in_flight,
-            oldest_age_s=counts.oldest_age_s,
-            enqueued_total=counts.enqueued_total,
-            finished_total=counts.finished_total,
-            busy_ms_total=counts.busy_ms_total,
-            workers=tuple(workers),
-            boot_s=self._boot_s,
-        )
-
-    async def _act(self, decision: Decision, seen: Observation) -> None:
-        if not decision.start and not decision.drain:
+    async def _act(self, decision: Decision) -> None:
+        if not decision.acts:
             return
         log.info("scale", start=decision.start, drain=len(decision.drain), reason=decision.reason)
         if decision.drain:
@@ -112,17 +123,31 @@ class Controller:
             started = await self._fleet.start(decision.start)
             if len(started) < decision.start:
                 log.warning("fleet started fewer than asked", asked=decision.start, started=len(started))
-        await self._roster.record(decision, at_s=self._unix_s(), seen=_numbers(seen))
 
-    def _measure_boot(self, workers: Sequence[Worker]) -> None:
-        now_s = self._now_s()
+    async def _known_boot_s(self) -> float:
+        """Return the mean boot as measured so far; at first, as the history knows it."""
+        if self._boot_s is not None:
+            return self._boot_s
+        latest = await self._roster.decisions(limit=1)
+        return latest[0][2].get("boot_s", _PRIOR_BOOT_S) if latest else _PRIOR_BOOT_S
+
+    def _measured_boot_s(self, workers: Sequence[Worker], boot_s: float) -> float:
+        """Return the moving mean of boots, from the order to start until the controller sees the worker ready."""
+        booting = {worker.worker_id: worker.since_s for worker in workers if worker.state is WorkerState.PENDING}
         for worker in workers:
-            if worker.state is WorkerState.PENDING:
-                self._pending.setdefault(worker.worker_id, now_s)
-            elif worker.worker_id in self._pending:
-                took_s = now_s - self._pending.pop(worker.worker_id)
-                if worker.state is WorkerState.RUNNING:
-                    self._boot_s += _NEWEST * (took_s - self._boot_s)
+            if worker.state is WorkerState.RUNNING and worker.worker_id in self._booting:
+                boot_s += _NEWEST * (worker.since_s - self._booting[worker.worker_id] - boot_s)
+        self._booting = booting
+        return boot_s
+
+
+def within(bounds: Bounds, decision: Decision, seen: Observation) -> Decision:
+    """Return the decision with no more starts than the maximum leaves room for, whatever the rule."""
+    room = max(0, bounds.maximum - committed(seen))
+    if decision.start <= room:
+        return decision
+    reason = f"{decision.reason} {committed(seen)} of at most {bounds.maximum} are there: start {room}."
+    return replace(decision, start=room, reason=reason)
 
 
 def merge(instances: Sequence[Instance], reports: Sequence[WorkerReport]) -> list[Worker]:
@@ -150,13 +175,30 @@ def _merged(instance: Instance, report: WorkerReport | None) -> Worker:
     return replace(worker, jobs=report.jobs, idle_since_s=None if report.jobs else report.idle_since_s)
 
 
-def _numbers(seen: Observation) -> Mapping[str, float]:
+def _observation(counts: QueueCounts, workers: tuple[Worker, ...], *, now_s: float, boot_s: float) -> Observation:
+    return Observation(
+        now_s=now_s,
+        visible=counts.visible,
+        in_flight=counts.in_flight,
+        oldest_age_s=counts.oldest_age_s,
+        enqueued_total=counts.enqueued_total,
+        finished_total=counts.finished_total,
+        busy_ms_total=counts.busy_ms_total,
+        workers=workers,
+        boot_s=boot_s,
+    )
+
+
+def _numbers(seen: Observation) -> dict[str, float]:
     states = {state.value: float(seen.count(state)) for state in WorkerState}
     return {
         "visible": seen.visible,
         "in_flight": seen.in_flight,
         "oldest_age_s": round(seen.oldest_age_s, 3),
         "boot_s": round(seen.boot_s, 3),
+        "enqueued_total": seen.enqueued_total,
+        "finished_total": seen.finished_total,
+        "busy_ms_total": round(seen.busy_ms_total, 1),
     } | states
 
 

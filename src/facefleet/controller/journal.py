@@ -1,0 +1,60 @@
+"""What of all that the controller sees and decides is kept: enough to explain it, and to simulate it again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from facefleet.core.fleet import Decision
+from facefleet.ports import Roster
+
+_BUSY_S = 10.0
+_QUIET_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """One look: the decision and the numbers it was made from, at the policy's time and at Unix time."""
+
+    decision: Decision
+    now_s: float
+    at_s: float
+    seen: Mapping[str, float]
+
+    @property
+    def enqueued(self) -> float:
+        """How many requests had ever come."""
+        return self.seen["enqueued_total"]
+
+
+class Journal:
+    """Records every decision that acts, a reading every 10 s while requests come, and one an hour while none do.
+
+    The first request after a silence is recorded together with the last look before it: the history then tells when the
+    silence ended, instead of spreading the first requests over it.
+    """
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._recorded: Look | None = None
+        self._skipped: Look | None = None
+
+    async def note(self, look: Look) -> None:
+        """Record a look if it is worth it."""
+        before = self._recorded
+        if before is not None and not self._worth_it(look, before):
+            self._skipped = look
+            return
+        if before is not None and self._skipped is not None and self._silent_until(self._skipped, look, before):
+            await self._record(self._skipped)
+        await self._record(look)
+        self._skipped = None
+
+    def _worth_it(self, look: Look, before: Look) -> bool:
+        span_s = _QUIET_S if look.enqueued == before.enqueued else _BUSY_S
+        return look.decision.acts or look.now_s - before.now_s >= span_s
+
+    def _silent_until(self, skipped: Look, look: Look, before: Look) -> bool:
+        return before.enqueued == skipped.enqueued != look.enqueued
+
+    async def _record(self, look: Look) -> None:
+        await self._roster.record(look.decision, at_s=look.at_s, seen=look.seen)
+        self._recorded = look

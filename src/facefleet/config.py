@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     response_queue: str = Field(
         "", description="SQS queue of responses for the only web node; default: each node makes its own."
     )
+    key_naming: Literal["job", "filename"] = Field(
+        "job",
+        description="What photos sent to `POST /` and their answers are called in the end: by job or by file name.",
+    )
     kms_key: str | None = Field(None, description="KMS key that encrypts the buckets' objects; default: S3's own.")
     fleet_url: str | None = Field(
         None,
@@ -106,6 +110,10 @@ class Settings(BaseSettings):
     bill_granularity_s: float = Field(1.0, gt=0, description="Charged time is rounded up to a multiple of this.")
     managed_price_per_1000: float = Field(
         1.0, ge=0, description="What a managed face API charges for 1,000 photos, in the currency of a worker's price."
+    )
+    leader: Literal["database", "store"] = Field(
+        "database",
+        description="What makes one controller lead: a lock of the database, or a lease in the store, which is on S3.",
     )
     tick_s: float = Field(1.0, gt=0, description="Seconds between two looks of the controller at the queue.")
 
@@ -172,6 +180,12 @@ class Settings(BaseSettings):
     def _budget_of_known_prices(self) -> "Settings":
         if self.budget is not None and not self.worker_price_per_hour:
             raise ValueError("budget needs worker_price_per_hour, what a worker costs an hour")
+        return self
+
+    @model_validator(mode="after")
+    def _somewhere_to_lead(self) -> "Settings":
+        if self.leader == "store" and "store_url" not in self.buckets:
+            raise ValueError(f"leader in the store needs one on S3, not {self.effective_store_url}")
         return self
 
     @model_validator(mode="after")

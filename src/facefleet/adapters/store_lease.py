@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 import structlog
 
 from facefleet.adapters.objects import Objects
+from facefleet.adapters.postgres import Database
+from facefleet.adapters.postgres_roster import PostgresRoster
 from facefleet.errors import Unavailable
 
 log = structlog.get_logger()
@@ -104,3 +106,17 @@ class _Held:
 
     def __init__(self, version: str) -> None:
         self.version: str | None = version
+
+
+class StoreLedRoster(PostgresRoster):
+    """A roster in the database, whose leader is found by a lease in the store."""
+
+    def __init__(self, database: Database, lease: StoreLease) -> None:
+        super().__init__(database)
+        self._lease = lease
+
+    @asynccontextmanager
+    async def lead(self) -> AsyncIterator[bool]:
+        """Try to hold the lease."""
+        async with self._lease.lead() as leading:
+            yield leading

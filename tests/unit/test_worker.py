@@ -144,6 +144,19 @@ async def test_leases_are_extended_while_work_goes_on(photo):
     assert (status.receives, status.answer.error["detail"]) == (1, "looked long, found nothing")
 
 
+async def test_a_worker_is_never_busier_than_the_clock(engine, photo):
+    """Jobs of a batch share its time: the mean is what one more job costs, which scaling and prices reckon with."""
+    house = House(engine)
+    jobs = [await house.send(photo) for _ in range(13)]
+    began_s = house.loop.time()
+    async with house:
+        for job in jobs:
+            await house.ended(job)
+        counts = await house.queue.counts()
+        assert counts.finished_total == 13
+        assert 0 < counts.busy_ms_total <= (house.loop.time() - began_s) * 1e3
+
+
 async def test_a_bug_in_the_search_answers_its_job_and_spares_the_others(engine, photo, monkeypatch):
     """The client is told at once that it is our fault, and the worker lives on."""
     house = House(engine)

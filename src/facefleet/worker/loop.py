@@ -100,12 +100,14 @@ class Worker:
             if not batch:
                 batch = await self._take(limit=1, wait_s=LISTEN_S)
                 continue
+            began_s = perf_counter()
             inference = tasks.create_task(asyncio.to_thread(self._infer, batch), name="infer")
             following = [] if stop.is_set() else await self._take(limit=self._batch_size, wait_s=0)
             findings = await inference
             self._inferring_since_s = None
             await self._concluding.acquire()
-            tasks.create_task(self._conclude(batch, findings), name="conclude")
+            busy_ms = (perf_counter() - began_s) * 1e3 / len(batch)
+            tasks.create_task(self._conclude(batch, findings, busy_ms), name="conclude")
             batch = following
 
     async def _take(self, *, limit: int, wait_s: float) -> list[_Work]:
@@ -147,19 +149,22 @@ class Worker:
         found = iter(self._engine.recognise([photo for work in batch for photo in work.photos], embed=embed))
         return [[next(found) for _ in work.photos] if work.failure is None else [work.failure] for work in batch]
 
-    async def _conclude(self, batch: Sequence[_Work], findings: Sequence[Sequence[Finding]]) -> None:
+    async def _conclude(self, batch: Sequence[_Work], findings: Sequence[Sequence[Finding]], busy_ms: float) -> None:
+        """Answer a batch; `busy_ms` is how long the worker could do nothing else, for each job of it."""
         try:
-            await asyncio.gather(*(self._answer(work, found) for work, found in zip(batch, findings, strict=True)))
+            await asyncio.gather(
+                *(self._answer(work, found, busy_ms) for work, found in zip(batch, findings, strict=True))
+            )
         finally:
             self._concluding.release()
 
-    async def _answer(self, work: _Work, found: Sequence[Finding]) -> None:
+    async def _answer(self, work: _Work, found: Sequence[Finding], busy_ms: float) -> None:
         """Answer one job; whatever fails here must not touch its neighbours in the batch."""
         job_id = work.lease.job.job_id
         attempt = 0
         while work.lease.token in self._held:
             try:
-                await self._answer_once(work, found)
+                await self._answer_once(work, found, busy_ms)
                 break
             except LeaseLost:
                 log.info("lease lost", worker=self.worker_id, job=job_id)
@@ -170,7 +175,7 @@ class Worker:
                 attempt += 1
         self._held.pop(work.lease.token, None)
 
-    async def _answer_once(self, work: _Work, found: Sequence[Finding]) -> None:
+    async def _answer_once(self, work: _Work, found: Sequence[Finding], busy_ms: float) -> None:
         job_id = work.lease.job.job_id
         try:
             answer = await self._recogniser.answer(work.lease, found, started_s=work.started_s)
@@ -181,7 +186,7 @@ class Worker:
             answer = Answer(job_id=job_id, error=BrokenInvariant(f"Job {job_id} met a bug; see the log.").to_dict())
         if self._keep and answer.error is None:
             await self._store.put(f"outputs/{job_id}.json", answer.body)
-        await self._queue.finish(work.lease, answer, busy_ms=(perf_counter() - work.started_s) * 1e3)
+        await self._queue.finish(work.lease, answer, busy_ms=busy_ms)
         self._finished += 1
         if not self._keep:
             await self._store.delete(input_keys(work.lease.job.task))

@@ -13,8 +13,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from pydantic import ValidationError
+from structlog.testing import capture_logs
 from studio import Sitter, Studio, photo
 
+from facefleet.config import Settings
 from facefleet.core.keys import Scope
 from facefleet.errors import NotFound
 
@@ -356,3 +359,45 @@ def test_timestamps_are_numbers(rekognition, collection):
     """Epoch seconds on the wire; boto3 makes dates of them."""
     created = rekognition.describe_collection(CollectionId=collection)["CreationTimestamp"]
     assert isinstance(created, dt.datetime)
+
+
+def test_anonymous_is_for_this_machine_alone(tmp_path):
+    """A service that others can reach does not start that way."""
+    for host in ("127.0.0.1", "::1", "localhost"):
+        assert Settings(data=tmp_path, host=host, anonymous=True).anonymous
+    for host in ("0.0.0.0", "192.168.1.2", "::", "example.org"):
+        with pytest.raises(ValidationError, match="this machine alone"):
+            Settings(data=tmp_path, host=host, anonymous=True)
+
+
+def test_a_web_page_cannot_use_an_anonymous_service(tmp_path):
+    """Another origin's script is refused at the door, as for version 1."""
+    with Studio(tmp_path, anonymous=True).open() as studio:
+        headers = {"X-Amz-Target": "RekognitionService.ListCollections", "Origin": "https://evil.example"}
+        request = urllib.request.Request(f"{studio.address}/", b"{}", headers)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=10)
+        assert caught.value.code == 403
+
+
+def test_operations_are_counted_by_name(studio, rekognition):
+    """The metrics show which operation took how long; a made-up name adds no row."""
+    rekognition.list_collections()
+    send(studio, signed(studio, studio.add_key(), target="RekognitionService.MadeUp"))
+    metrics = urllib.request.urlopen(f"{studio.address}/metrics", timeout=10).read().decode()
+    assert 'route="RekognitionService.ListCollections",status="200"' in metrics
+    assert "MadeUp" not in metrics
+
+
+def test_a_bug_is_logged_under_the_id_that_the_client_got(studio, client_of):
+    """Nothing else of the request is: no body, no photo, no key."""
+    client = client_of(retries={"total_max_attempts": 1})
+    broken = studio.service.gallery.collections
+    studio.service.gallery.collections = None  # a bug of ours
+    try:
+        with capture_logs() as logged, pytest.raises(client.exceptions.InternalServerError) as caught:
+            client.list_collections()
+    finally:
+        studio.service.gallery.collections = broken
+    request_id = caught.value.response["ResponseMetadata"]["RequestId"]
+    assert logged == [{"event": "request failed", "request_id": request_id, "exc_info": True, "log_level": "error"}]

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from starlette.types import Receive
 
 from facefleet.core.calibration import Calibration
-from facefleet.core.jobs import Task
 from facefleet.core.keys import Grant, Scope
 from facefleet.ports import Buckets, Keys, Receipts, Vault
+from facefleet.usecases.intake import MakeTask
 from facefleet.usecases.search import Searcher
 from facefleet.usecases.service import Service
 from facefleet.web.connection import while_connected
@@ -67,7 +67,7 @@ class Call:
         """Return a collection's name as tags use it."""
         return f"arn:aws:rekognition:{self.region}:{ACCOUNT}:collection/{collection_id}"
 
-    async def ask(self, photos: list[bytes], make_task: Callable[[Any], Task], read: Callable[[bytes], D]) -> D:
+    async def ask(self, photos: list[bytes], make_task: MakeTask, read: Callable[[bytes], D]) -> D:
         """Have a worker look at photos, through the same queue as version 1, and read its answer.
 
         Args:

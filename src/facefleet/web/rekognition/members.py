@@ -139,7 +139,7 @@ def _refusal(error: ValidationError) -> Refusal:
 
 def _is_type(kind: str) -> bool:
     """Tell whether pydantic's error is about a JSON type rather than a value (`int_type`, `model_type`, …)."""
-    return kind.endswith(("_type", "_parsing", "_unicode", "_from_float")) or kind == "float_type"
+    return kind.endswith(("_type", "_unicode"))
 
 
 def _member(detail: ErrorDetails) -> str:

@@ -135,8 +135,11 @@ def _check_coverage(authorization: Authorization, headers: Mapping[str, str]) ->
 
 def _canonical(authorization: Authorization, request: SignedRequest) -> str:
     headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in authorization.signed_headers)
-    pairs = sorted(parse_qsl(request.query, keep_blank_values=True))
-    query = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs)
+    pairs = (
+        (quote(name, safe=""), quote(value, safe=""))
+        for name, value in parse_qsl(request.query, keep_blank_values=True)
+    )
+    query = "&".join(f"{name}={value}" for name, value in sorted(pairs))
     return "\n".join(
         (
             request.method,

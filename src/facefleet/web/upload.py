@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse
 
 from facefleet.errors import InvalidInput
+from facefleet.usecases.filing import file_by_name
 from facefleet.web.parameters import IdentifyQuery
 from facefleet.web.photos import Photo
 from facefleet.web.recognition import accept, answer
@@ -39,11 +40,15 @@ async def upload(request: Request, room: RoomGiven) -> PlainTextResponse:
     """Say in one word who is in a photo: the person of the largest face, `unknown`, or `no face`."""
     async with room.uploads.form(request, _FIELDS) as parts:
         photo = _only_photo(parts)
-        prefix = f"{stem(photo.filename or '')}:" if photo.name == "inputFile" else ""
+        filename, field = photo.filename or "", photo.name
         job = await accept(room, IdentifyQuery(largest_only=True), [bytes(photo.data)])
         parts.clear()
         del photo
-    return PlainTextResponse(prefix + label(await answer(request, room, job)))
+    found = label(await answer(request, room, job))
+    settings = room.service.settings
+    if settings.key_naming == "filename" and settings.retention_days > 0:
+        await file_by_name(room.service.store, job, stem=stem(filename), suffix=suffix(filename), label=found)
+    return PlainTextResponse(f"{stem(filename)}:{found}" if field == "inputFile" else found)
 
 
 def label(body: bytes) -> str:
@@ -58,6 +63,11 @@ def stem(filename: str) -> str:
     """Return a file's name without folders and its last extension, on one line and without a colon."""
     name = _one_word(PurePosixPath(filename.replace("\\", "/")).stem)
     return "photo" if name in ("", "..") else name
+
+
+def suffix(filename: str) -> str:
+    """Return a file's last extension with its dot, on one line; empty if it has none."""
+    return _one_word(PurePosixPath(filename.replace("\\", "/")).suffix)
 
 
 def _one_word(text: str) -> str:

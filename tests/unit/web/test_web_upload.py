@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from stand_in import client_of, make_service
+from stand_in import client_of, make_service, working
 
 from facefleet.errors import NoFace
 from facefleet.web.upload import stem
@@ -64,6 +64,31 @@ async def test_only_the_largest_face_is_searched_for(client, worker, photo):
 def test_the_stem_of_any_file_name_fits_between_line_and_colon(filename, expected):
     """Clients split the answer at its one colon."""
     assert stem(filename) == expected
+
+
+async def kept(store):
+    keys = [key for prefix in ("inputs/", "outputs/") async for key in store.keys(prefix)]
+    return {key: await store.get(key) for key in keys}
+
+
+async def test_photo_and_label_are_called_by_the_file_name_if_so_set(photo):
+    """Input key = file name, output key = stem, value = label; a second photo of that name gets its own answer."""
+    service = make_service(key_naming="filename")
+    async with working(service) as worker, client_of(service) as client:
+        await client.post("/", files={"inputFile": ("../test_00.jpg", photo)})
+        assert await kept(service.store) == {"inputs/test_00.jpg": photo, "outputs/test_00": b"Eileen"}
+        worker.person = "Buzz"
+        other = photo + b"\x00"
+        assert (await client.post("/", files={"inputFile": ("test_00.jpg", other)})).text == "test_00:Buzz"
+        assert await kept(service.store) == {"inputs/test_00.jpg": other, "outputs/test_00": b"Buzz"}
+
+
+async def test_nothing_is_called_by_the_file_name_if_nothing_is_kept(photo):
+    """Retention 0 keeps no photo under any name."""
+    service = make_service(key_naming="filename", retention_days=0)
+    async with working(service), client_of(service) as client:
+        await client.post("/", files={"inputFile": ("test_00.jpg", photo)})
+        assert await kept(service.store) == {}
 
 
 async def test_a_person_with_a_colon_does_not_break_the_split(client, worker, photo):

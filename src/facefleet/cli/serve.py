@@ -240,11 +240,8 @@ def read_settings(config: Path | None, **given: Any) -> "Settings":
 
 def _run(room: Coroutine[Any, Any, None]) -> None:
     """Run a room to its end; the first foreseeable error among its tasks is the one to tell."""
-    import uvloop
-
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(room)
+        asyncio.run(room)
     except* FacefleetError as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from facefleet.adapters.memory.keys import MemoryKeys, MemoryReceipts
+from facefleet.adapters.memory import MemoryKeys, MemoryReceipts
 from facefleet.adapters.postgres_keys import PostgresKeys, PostgresReceipts
 from facefleet.core.keys import AccessKey, Grant, Scope
 from facefleet.errors import AlreadyExists, NotFound

@@ -22,6 +22,7 @@ NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True)
 def signed(body=b"", query=(), headers=None, secret=SECRET, at=NOW):
     """Let botocore sign a request at an instant, and return it as it comes out of the web server."""
     request = AWSRequest("POST", "http://host:1/", data=body, params=dict(query))
+    request.headers["X-Amz-Target"] = "RekognitionService.ListCollections"
     for name, value in (headers or {}).items():
         request.headers[name] = value
     with patch("botocore.auth.get_current_datetime", lambda: at.replace(tzinfo=None)):

@@ -20,8 +20,7 @@ from PIL import Image, PngImagePlugin
 
 from facefleet.adapters.buckets import ObjectBuckets
 from facefleet.adapters.key_file import KeyFile
-from facefleet.adapters.memory import MemoryGallery, MemoryQueue, MemoryRoster
-from facefleet.adapters.memory.keys import MemoryKeys, MemoryReceipts
+from facefleet.adapters.memory import MemoryGallery, MemoryKeys, MemoryQueue, MemoryReceipts, MemoryRoster
 from facefleet.adapters.objects import Objects
 from facefleet.config import Settings
 from facefleet.core.calibration import Calibration, Point

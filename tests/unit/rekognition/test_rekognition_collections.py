@@ -116,6 +116,8 @@ def test_tags_have_rules(rekognition, collection, refused, tags):
     [
         (f"arn:aws:rekognition:eu-central-1:000000000000:collection/{UNKNOWN}", "ResourceNotFoundException"),
         ("arn:aws:rekognition:eu-central-1:000000000000:project/p", "ResourceNotFoundException"),
+        ("arn:aws:rekognition:eu-central-1:000000000000:collection/", "ResourceNotFoundException"),
+        ("arn:aws:rekognition:eu-central-1:000000000000:collection/nul\0byte", "ResourceNotFoundException"),
         ("arn:aws:s3:::a-bucket-of-somebody", "InvalidParameterException"),
         ("no arn at all, but long enough", "InvalidParameterException"),
     ],

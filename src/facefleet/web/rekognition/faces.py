@@ -26,8 +26,7 @@ from facefleet.web.rekognition.members import (
     quality_filter,
 )
 from facefleet.web.rekognition.paging import PageRequest
-from facefleet.web.rekognition.shapes import MOST_FACES, Document, bounding_box, face_detail, percent, rejected
-from facefleet.web.rekognition.shapes import stored_face as face_document
+from facefleet.web.rekognition.shapes import MOST_FACES, Document, face_detail, indexed_face, rejected, stored_face
 
 FaceIds = Annotated[list[FaceId], Field(min_length=1, max_length=4096)]
 
@@ -100,7 +99,7 @@ async def list_faces(call: Call, request: ListFaces) -> Document:
         face_ids=None if request.face_ids is None else set(request.face_ids),
     )
     document: Document = {
-        "Faces": [face_document(face) for face in page.items],
+        "Faces": [stored_face(face) for face in page.items],
         "FaceModelVersion": collection.model_id,
     }
     if page.next_after is not None:
@@ -127,17 +126,7 @@ async def delete_faces(call: Call, request: DeleteFaces) -> Document:
 
 
 def _record(face: EnrolledFaceJson, image: ImageJson) -> Document:
-    stored: Document = {
-        "FaceId": face.face_id,
-        "BoundingBox": bounding_box(face.box, image),
-        "ImageId": face.image_id,
-        "Confidence": percent(face.confidence),
-    }
-    if face.external_image_id is not None:
-        stored["ExternalImageId"] = face.external_image_id
-    if face.person is not None:
-        stored["UserId"] = face.person
-    return {"Face": stored, "FaceDetail": face_detail(face, image)}
+    return {"Face": indexed_face(face, image), "FaceDetail": face_detail(face, image)}
 
 
 def _kept(face_id: str, user_id: str | None) -> Document:

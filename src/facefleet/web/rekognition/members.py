@@ -35,7 +35,9 @@ def _pattern(pattern: str, least: int, most: int) -> StringConstraints:
     return StringConstraints(pattern=rf"\A(?:{pattern})\z", min_length=least, max_length=most)
 
 
-CollectionId = Annotated[str, _pattern(r"[a-zA-Z0-9_.\-]+", 1, 255)]
+_COLLECTION_ID = r"[a-zA-Z0-9_.\-]+"
+
+CollectionId = Annotated[str, _pattern(_COLLECTION_ID, 1, 255)]
 ExternalImageId = Annotated[str, _pattern(r"[a-zA-Z0-9_.\-:]+", 1, 255)]
 UserId = Annotated[str, _pattern(r"[a-zA-Z0-9_.\-:]+", 1, 128)]
 FaceId = Annotated[str, _pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", 36, 36)]
@@ -109,6 +111,11 @@ def read(shape: type[R], body: bytes) -> R:
         return shape.model_validate(_without_nulls(document))
     except ValidationError as error:
         raise _refusal(error) from error
+
+
+def is_collection_id(text: str) -> bool:
+    """Tell whether a collection may have this name."""
+    return re.fullmatch(_COLLECTION_ID, text) is not None
 
 
 def quality_filter(given: Filter) -> QualityFilter:

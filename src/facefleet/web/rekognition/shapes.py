@@ -5,7 +5,15 @@ Attributes that need a model which is not there (age, emotions, glasses, …) ar
 
 from typing import Any
 
-from facefleet.core.answers import BoxJson, FaceJson, ImageJson, MatchedFaceJson, MatchedPersonJson, RejectedFaceJson
+from facefleet.core.answers import (
+    BoxJson,
+    EnrolledFaceJson,
+    FaceJson,
+    ImageJson,
+    MatchedFaceJson,
+    MatchedPersonJson,
+    RejectedFaceJson,
+)
 from facefleet.core.faces import EnrolledFace
 
 Document = dict[str, Any]
@@ -54,6 +62,18 @@ def face_detail(face: FaceJson, image: ImageJson) -> Document:
 def rejected(face: RejectedFaceJson, image: ImageJson, *, detail: str) -> Document:
     """Return an `UnindexedFace` (`detail` is FaceDetail) or `UnsearchedFace` (FaceDetails)."""
     return {detail: face_detail(face, image), "Reasons": list(face.reasons)}
+
+
+def indexed_face(face: EnrolledFaceJson, image: ImageJson) -> Document:
+    """Return the `Face` that was just indexed."""
+    return _face(
+        face_id=face.face_id,
+        image_id=face.image_id,
+        external_image_id=face.external_image_id,
+        user_id=face.person,
+        box=bounding_box(face.box, image),
+        confidence=face.confidence,
+    )
 
 
 def stored_face(face: EnrolledFace) -> Document:

@@ -1,8 +1,8 @@
 """AWS Signature Version 4: who sent this very request, within the last five minutes.
 
 Source: "Signature Version 4 signing process", AWS General Reference. The caller proves to know a secret by an HMAC over
-method, path, headers and body. Every `x-amz-*` header must be signed, or a request could be replayed as another
-operation. Both comparisons that involve a secret take constant time.
+method, path, headers and body. Every header that we act on must be signed, or a request that was overheard could be
+sent as another operation; others may be added by a proxy. Signatures are compared in constant time.
 """
 
 import hashlib
@@ -20,7 +20,9 @@ SERVICE = "rekognition"
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _FIELD = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
+_KEY_ID = re.compile(r"[A-Za-z0-9_]{1,128}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
+_MUST_BE_SIGNED = ("host", "x-amz-date", "x-amz-target")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,8 +76,8 @@ def parse(header: str) -> Authorization:
         ) from error
     if (service, terminator) != (SERVICE, "aws4_request"):
         raise Refusal("InvalidSignatureException", f"Credential should be scoped to the service {SERVICE!r}.")
-    if not _SIGNATURE.fullmatch(signature):
-        raise _incomplete("The signature must have 64 hexadecimal digits.")
+    if not _KEY_ID.fullmatch(access_key_id) or not _SIGNATURE.fullmatch(signature):
+        raise _incomplete("An access key id has letters and digits, a signature 64 hexadecimal digits.")
     return Authorization(
         access_key_id=access_key_id,
         date=date,
@@ -128,9 +130,9 @@ def _check_coverage(authorization: Authorization, headers: Mapping[str, str]) ->
     missing = [name for name in signed if name not in headers]
     if missing or list(signed) != sorted(set(signed)):
         raise _incomplete("SignedHeaders must name headers that are there, sorted, each once.")
-    unsigned = [name for name in headers if name not in signed and (name == "host" or name.startswith("x-amz-"))]
+    unsigned = [name for name in _MUST_BE_SIGNED if name not in signed]
     if unsigned:
-        raise Refusal("InvalidSignatureException", f"These headers must be signed too: {', '.join(sorted(unsigned))}.")
+        raise Refusal("InvalidSignatureException", f"These headers must be signed too: {', '.join(unsigned)}.")
 
 
 def _canonical(authorization: Authorization, request: SignedRequest) -> str:

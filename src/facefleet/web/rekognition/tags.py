@@ -8,7 +8,7 @@ from pydantic import Field
 from facefleet.core.faces import Collection
 from facefleet.core.keys import Scope
 from facefleet.web.rekognition.call import Call
-from facefleet.web.rekognition.members import Arn, Members, TagKey, Tags
+from facefleet.web.rekognition.members import Arn, Members, TagKey, Tags, is_collection_id
 from facefleet.web.rekognition.refusals import Refusal, invalid
 from facefleet.web.rekognition.shapes import Document
 
@@ -76,7 +76,7 @@ async def _collection(call: Call, arn: str, scope: Scope) -> Collection:
     kind, _, name = fields[-1].partition("/")
     if len(fields) != _ARN_FIELDS or fields[0] != "arn" or fields[2] != "rekognition":
         raise invalid(f"{arn[:80]} is no ARN of Rekognition.")
-    if kind != "collection" or not name:
+    if kind != "collection" or not is_collection_id(name):
         raise Refusal("ResourceNotFoundException", "Only collections can have tags here.")
     call.check(scope, name)
     return await call.service.gallery.collection(name)

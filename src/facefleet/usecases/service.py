@@ -1,5 +1,7 @@
 """Everything the web room needs, in one value that `wiring` fills."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from facefleet.config import Settings
@@ -14,6 +16,7 @@ class Service:
 
     Attributes:
         model_id: the model whose templates new collections hold.
+        now_s: Unix time.
     """
 
     settings: Settings
@@ -24,3 +27,4 @@ class Service:
     intake: Intake
     admission: Admission
     model_id: str
+    now_s: Callable[[], float] = time.time

@@ -13,6 +13,7 @@ from facefleet.usecases.service import Service
 from facefleet.web import (
     collections,
     faces,
+    fleet,
     guard,
     health,
     jobs,
@@ -60,7 +61,7 @@ def create_app(service: Service, backing: Backing | None = None) -> FastAPI:
     )
     app.state.room = room
     problems.install(app)
-    for module in (recognition, collections, faces, jobs, operations, health, upload):
+    for module in (recognition, collections, faces, jobs, operations, fleet, health, upload):
         app.include_router(module.router)
     page.mount(app)
     if backing is not None:

@@ -54,7 +54,7 @@ async def readyz(room: RoomGiven) -> Response:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(room: RoomGiven) -> Response:
     """Return the numbers for Prometheus."""
-    text = await room.metrics.scrape(room.service.queue, room.service.roster)
+    text = await room.metrics.scrape(room.service)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
 

@@ -1,7 +1,7 @@
 """Numbers for Prometheus: requests and stages counted as they happen, queue and fleet read when scraped.
 
 Every web node shows the whole queue and fleet, so over several nodes take the `max` of `facefleet_queue_*`,
-`facefleet_workers` and `facefleet_scaling_decisions_total`, and the `sum` of the others.
+`facefleet_workers`, `facefleet_cost_*` and `facefleet_scaling_decisions_total`, and the `sum` of the others.
 """
 
 import json
@@ -12,9 +12,12 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facefleet.core.cost import Cost
 from facefleet.core.fleet import WorkerState
 from facefleet.errors import Unavailable
 from facefleet.ports import Queue, Roster
+from facefleet.usecases.service import Service
+from facefleet.usecases.spending import spending
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -56,6 +59,17 @@ class Metrics:
             registry=into,
         )
         self._last_decision_s = 0.0
+        self._costs = {
+            name: Gauge(f"facefleet_cost_{name}", text, registry=into)
+            for name, text in (
+                ("worker_seconds", "Worker time charged since the beginning."),
+                ("per_hour", "What the workers that are there now cost an hour; NaN without a price."),
+                ("per_1000", "Cost of 1,000 photos, averaged over a day; NaN without a price or photos."),
+                ("per_month", "Projection of a day to 730 hours; NaN without a price."),
+                ("total", "Cost since the beginning, at today's price; NaN without a price."),
+                ("managed_total", "What a managed face API would have cost for the same photos."),
+            )
+        }
 
     def observe_answer(self, body: bytes) -> None:
         """Take the stages out of a worker's answer, without parsing its faces."""
@@ -63,14 +77,16 @@ class Metrics:
         for stage, took_ms in json.loads(found[1]).items() if found else ():
             self._stages.labels(stage).observe(took_ms / 1000)
 
-    async def scrape(self, queue: Queue, roster: Roster) -> bytes:
+    async def scrape(self, service: Service) -> bytes:
         """Return everything in Prometheus's text format; without queue and fleet while these cannot be read."""
         try:
-            await self._read(queue, roster)
+            await self._read(service.queue, service.roster)
+            self._show_cost(await spending(service.queue, service.roster, service.settings, now_s=service.now_s()))
         except Unavailable:
             self._jobs.clear()
             self._workers.clear()
-            self._oldest.set(math.nan)
+            for gauge in (self._oldest, *self._costs.values()):
+                gauge.set(math.nan)
         return generate_latest(self._registry)
 
     async def _read(self, queue: Queue, roster: Roster) -> None:
@@ -84,11 +100,23 @@ class Metrics:
         await self._count_decisions(roster)
 
     async def _count_decisions(self, roster: Roster) -> None:
-        latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT)
+        latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT, acting_only=True)
         news = [(at_s, decision) for at_s, decision, _ in latest if at_s > self._last_decision_s]
         for at_s, decision in news:
-            self._decisions.labels("start" if decision.start else "drain" if decision.drain else "hold").inc()
+            self._decisions.labels("start" if decision.start else "drain").inc()
             self._last_decision_s = max(self._last_decision_s, at_s)
+
+    def _show_cost(self, cost: Cost) -> None:
+        numbers = {
+            "worker_seconds": cost.worker_s,
+            "per_hour": cost.per_h,
+            "per_1000": cost.per_1000,
+            "per_month": cost.per_month,
+            "total": cost.total,
+            "managed_total": cost.managed_total,
+        }
+        for name, number in numbers.items():
+            self._costs[name].set(math.nan if number is None else number)
 
 
 class Measured:

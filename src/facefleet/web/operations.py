@@ -1,4 +1,4 @@
-"""What an operator sees and does: the queue, its dead letters, the stored objects, the fleet.
+"""What an operator sees and does: the queue, its dead letters, the stored objects.
 
 Deleting is asked for twice: without `confirm=true` the answer says what would go, and how much.
 """
@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from facefleet.core.fleet import Worker, WorkerState
 from facefleet.core.jobs import DeadLetter
 from facefleet.ports import ObjectStore
 from facefleet.usecases import housekeeping
@@ -56,38 +55,6 @@ class Redriven(BaseModel):
     redriven: int
 
 
-class WorkerJson(BaseModel):
-    """A worker and what it does."""
-
-    id: str
-    state: WorkerState
-    since: datetime
-    jobs: tuple[str, ...] = Field(description="Ids of the jobs it works on.")
-    idle_since: datetime | None
-
-
-class FleetJson(BaseModel):
-    """The fleet as the controller last saw it."""
-
-    workers: tuple[WorkerJson, ...]
-
-
-class DecisionJson(BaseModel):
-    """What the controller decided, from which numbers, and why."""
-
-    at: datetime
-    start: int
-    drain: tuple[str, ...]
-    reason: str
-    seen: dict[str, float]
-
-
-class DecisionsJson(BaseModel):
-    """Decisions, newest first."""
-
-    decisions: tuple[DecisionJson, ...]
-
-
 class ConfirmQuery(Parameters):
     """Whether it is meant."""
 
@@ -98,12 +65,6 @@ class DeadQuery(PageQuery):
     """Which dead letters to list."""
 
     after: str | None = Field(default=None, max_length=255, description="`next_after` of the page before.")
-
-
-class DecisionsQuery(Parameters):
-    """How many decisions."""
-
-    limit: int = Field(default=100, ge=1, le=1000)
 
 
 @router.get("/v1/queue")
@@ -152,26 +113,6 @@ async def delete_objects(
     return Deleted(deleted=await housekeeping.clear(store, f"{kind}/"))
 
 
-@router.get("/v1/fleet")
-async def get_fleet(room: RoomGiven) -> FleetJson:
-    """List the workers."""
-    return FleetJson(workers=tuple(_worker_json(worker) for worker in await room.service.roster.workers()))
-
-
-@router.get("/v1/fleet/decisions")
-async def list_decisions(room: RoomGiven, query: Annotated[DecisionsQuery, Query()]) -> DecisionsJson:
-    """List the controller's latest decisions, newest first."""
-    latest = await room.service.roster.decisions(limit=query.limit)
-    return DecisionsJson(
-        decisions=tuple(
-            DecisionJson(
-                at=_time(at_s), start=decision.start, drain=decision.drain, reason=decision.reason, seen=dict(seen)
-            )
-            for at_s, decision, seen in latest
-        )
-    )
-
-
 def _unconfirmed(request: Request, what: str) -> HTTPException:
     return HTTPException(400, f"This would {what}. To do so, send DELETE {request.url.path}?confirm=true.")
 
@@ -188,16 +129,6 @@ def _dead_letter_json(letter: DeadLetter) -> DeadLetterJson:
         died=_time(letter.died_s),
         receives=letter.receives,
         reason=letter.reason,
-    )
-
-
-def _worker_json(worker: Worker) -> WorkerJson:
-    return WorkerJson(
-        id=worker.worker_id,
-        state=worker.state,
-        since=_time(worker.since_s),
-        jobs=worker.jobs,
-        idle_since=None if worker.idle_since_s is None else _time(worker.idle_since_s),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from facefleet import __version__
-from facefleet.cli import deploy, enrol, evaluate, galleries, keys, photos, serve, simulate, status, tables
+from facefleet.cli import deploy, enrol, evaluate, fleet, galleries, keys, photos, serve, simulate, status, tables
 from facefleet.cli.examples import examples
 from facefleet.cli.exits import ExitStatus, Failure
 from facefleet.errors import FacefleetError, Unavailable
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 for command in (serve.up, serve.web, serve.worker, serve.controller):
     app.command()(command)
-for group in (enrol, photos, galleries, keys, status, evaluate, simulate, deploy):
+for group in (enrol, photos, galleries, keys, status, fleet, evaluate, simulate, deploy):
     app.add_typer(group.commands)
 
 

@@ -8,6 +8,7 @@ service enrols a photo once however often it is sent. Commands come here by `con
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -78,6 +79,17 @@ class Client:
             if after is None:
                 return
 
+    def lines(self, path: str) -> Iterator[str]:
+        """Yield the lines of a text as they come; raises as `request` does, but is tried once."""
+        try:
+            with self._translated(), self._http.stream("GET", path) as response:
+                if not _OK <= response.status_code < _REDIRECT:
+                    response.read()
+                    raise _problem(response)
+                yield from response.iter_lines()
+        except httpx.TransportError as error:
+            raise Unavailable(self._broke_off()) from error
+
     def request(
         self,
         method: str,
@@ -140,13 +152,25 @@ class Client:
     ) -> httpx.Response | Unavailable:
         """Return the response, or Unavailable if the connection broke, which a second try may mend."""
         try:
-            return self._http.request(
-                method,
-                path,
-                params={name: value for name, value in (query or {}).items() if value is not None},
-                files={field: ("photo", data) for field, data in photos.items()} if photos else None,
-                json=body,
-            )
+            with self._translated():
+                return self._http.request(
+                    method,
+                    path,
+                    params={name: value for name, value in (query or {}).items() if value is not None},
+                    files={field: ("photo", data) for field, data in photos.items()} if photos else None,
+                    json=body,
+                )
+        except httpx.TransportError:
+            return Unavailable(self._broke_off())
+
+    def _broke_off(self) -> str:
+        return f"The service at {self.url} broke off the connection; see what it logged."
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise our errors for those of the connection that a second try would not mend."""
+        try:
+            yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unavailable(
                 f"No service answers at {self.url}; start one with `facefleet up`, or say where it is with --url."
@@ -155,8 +179,6 @@ class Client:
             raise DeadlineExceeded(
                 f"The service at {self.url} gave no answer in {self._answer_within_s:.0f} s."
             ) from error
-        except httpx.TransportError:
-            return Unavailable(f"The service at {self.url} broke off the connection; see what it logged.")
 
 
 def connect(url: str | None) -> Client:

@@ -150,7 +150,7 @@ def _line(recorded: Recorded) -> str:
         "reason": decision.reason,
         "seen": dict(seen),
     }
-    return json.dumps(document, ensure_ascii=False) + "\n"
+    return json.dumps(document) + "\n"
 
 
 def _worker_json(worker: Worker) -> WorkerJson:

@@ -22,7 +22,7 @@ from facefleet.adapters.objects import Objects
 from facefleet.config import Settings
 from facefleet.core.calibration import Calibration, Point
 from facefleet.core.faces import Box, Face, Recognition, Template
-from facefleet.core.fleet import Worker, WorkerState
+from facefleet.core.fleet import Decision, Worker, WorkerState
 from facefleet.core.jobs import input_keys
 from facefleet.usecases.admission import Admission
 from facefleet.usecases.enrolment import Enrolment
@@ -109,6 +109,12 @@ class StandIn:
         await service.roster.publish(
             [Worker(worker_id="w-1", state=WorkerState.RUNNING, since_s=time.time() - 60, jobs=("job-7",))]
         )
+        for at_s, total, start, reason in (
+            (60.0, 0, 1, "1 waits, 0 run: start 1."),
+            (70.0, 5, 0, "1 is enough: hold."),
+        ):
+            decision = Decision(start=start, drain=(), reason=reason)
+            await service.roster.record(decision, at_s=at_s, seen={"enqueued_total": total, "visible": 1 - start})
         listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         working = asyncio.create_task(self._work(service), name="worker")

@@ -1,0 +1,113 @@
+"""`facefleet fleet`: why the fleet is as large as it is, and what it costs."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from facefleet.cli import tables
+from facefleet.cli.connection import connect
+from facefleet.cli.examples import examples
+from facefleet.cli.options import AsJson, Url
+
+fleet = typer.Typer(no_args_is_help=True, help="Explain what the controller did, save its history, show the cost.")
+commands = typer.Typer()
+commands.add_typer(fleet, name="fleet")
+
+_NUMBERS = {
+    "waiting": "visible",
+    "in work": "in_flight",
+    "oldest s": "oldest_age_s",
+    "running": "running",
+    "pending": "pending",
+    "boot s": "boot_s",
+}
+
+
+@fleet.command(
+    epilog=examples("""
+        facefleet fleet explain                # why workers were started and stopped, the latest first
+        facefleet fleet explain --all -n 5     # readings at which nothing was done, too
+        facefleet fleet explain --json | jq -r '.[].reason'
+    """)
+)
+def explain(
+    *,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, max=1000, help="How many.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Also what led to nothing.")] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show the controller's latest decisions, each with its reason and the numbers it was made from."""
+    with connect(url) as client:
+        decisions = client.get("/v1/fleet/decisions", limit=limit, acting_only=not everything)["decisions"]
+    if as_json:
+        tables.print_json(decisions)
+        return
+    tables.print_table(("when", "start", "drain", *_NUMBERS, "reason"), map(_decided, decisions), long=("reason",))
+
+
+@fleet.command(
+    epilog=examples("""
+        facefleet fleet history > history.jsonl
+        facefleet simulate --from-history history.jsonl --service exp:0.05 --max 4
+    """)
+)
+def history(*, url: Url = None) -> None:
+    """Print about a week of decisions and readings, oldest first, as JSON lines."""
+    with connect(url) as client:
+        for line in client.lines("/v1/fleet/history"):
+            typer.echo(line)
+
+
+@fleet.command(
+    epilog=examples("""
+        facefleet fleet cost
+        facefleet fleet cost --json | jq .per_1000
+
+        Amounts are in the currency of the settings worker_price_per_hour and managed_price_per_1000.
+    """)
+)
+def cost(*, as_json: AsJson = False, url: Url = None) -> None:
+    """Show what the workers cost, and what a managed face API would have cost for the same photos."""
+    with connect(url) as client:
+        told = client.get("/v1/fleet/cost")
+    if as_json:
+        tables.print_json(told)
+        return
+    since = "" if told["since"] is None else f", average since {_when(told['since'])}"
+    tables.print_table(
+        ("what", "this fleet", "managed API"),
+        [
+            (f"{tables.counted(told['workers'], 'worker')} now, an hour", _amount(told["per_hour"]), ""),
+            (f"1,000 photos{since}", _amount(told["per_1000"]), ""),
+            (f"a month{since}", _amount(told["per_month"]), _amount(told["managed_per_month"])),
+            (
+                f"{told['answered']:,} photos in {told['worker_hours']:,.2f} worker-hours so far",
+                _amount(told["total"]),
+                _amount(told["managed_total"]),
+            ),
+        ],
+        long=("what",),
+    )
+    if told["note"] is not None:
+        tables.say(told["note"])
+
+
+def _decided(decision: dict[str, Any]) -> tuple[str, ...]:
+    numbers = (f"{decision['seen'].get(name, 0):g}" for name in _NUMBERS.values())
+    return (
+        _when(decision["at"]),
+        str(decision["start"] or ""),
+        str(len(decision["drain"]) or ""),
+        *numbers,
+        decision["reason"],
+    )
+
+
+def _when(timestamp: str) -> str:
+    return f"{datetime.fromisoformat(timestamp).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _amount(amount: float | None) -> str:
+    return "unknown" if amount is None else f"{amount:,.4f}" if amount < 1 else f"{amount:,.2f}"

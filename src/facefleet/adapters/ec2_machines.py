@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 
@@ -65,10 +65,9 @@ def read_plan(url: str) -> Plan:
         ValueError: it says something else.
     """
     parts = urlsplit(url)
-    options = {name: values[-1] for name, values in parse_qs(parts.query, strict_parsing=bool(parts.query)).items()}
-    unknown = options.keys() - {"template", "types", "subnets"}
-    if not parts.netloc or unknown:
-        raise ValueError(f"{url!r} is no fleet: ec2://NAME?template=…&types=…,…&subnets=…,…")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if not parts.netloc or not all(options.values()) or options.keys() - {"template", "types", "subnets"}:
+        raise ValueError(f"{url!r} is no fleet; say ec2://NAME?template=NAME&types=TYPE,TYPE&subnets=ID,ID")
     return Plan(
         name=parts.netloc,
         template=options.get("template", parts.netloc),

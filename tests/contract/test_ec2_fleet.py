@@ -1,0 +1,214 @@
+"""What only a fleet of EC2 instances promises: which are started, what AWS may refuse, who is stopped and when."""
+
+import asyncio
+import time
+import uuid
+
+import pytest
+
+from emulated_aws import REGION
+from facefleet.adapters.aws import Aws
+from facefleet.adapters.ec2_fleet import Ec2Fleet
+from facefleet.adapters.ec2_machines import Machines, Plan, read_plan
+from facefleet.adapters.memory.roster import MemoryRoster
+from facefleet.core.fleet import WorkerReport, WorkerState
+from facefleet.errors import Unavailable
+
+
+class Clock:
+    """Unix time, and what a test adds to it."""
+
+    def __init__(self):
+        self.passed_s = 0.0
+
+    def __call__(self):
+        return time.time() + self.passed_s
+
+
+class Site:
+    """A fleet's account, roster and clock; `fleet` as often as a controller is restarted."""
+
+    def __init__(self, emulated, aws):
+        self.emulated = emulated
+        self.aws = aws
+        self.name = f"fleet-{uuid.uuid4().hex[:8]}"
+        self.clock = Clock()
+        self.roster = MemoryRoster(clock=self.clock)
+        emulated.launch_template(self.name)
+
+    def fleet(self, options="", maximum=3, warm=3):
+        machines = Machines(self.aws, read_plan(f"ec2://{self.name}{options}"))
+        return Ec2Fleet(machines, self.roster, maximum=maximum, warm=warm, now_s=self.clock)
+
+    def states(self):
+        return {one.id: one.state for one in self.emulated.instances(self.name)}
+
+    async def until(self, fleet, states):
+        """Tick until AWS says so; return how the fleet sees it."""
+        async with asyncio.timeout(30):
+            while sorted(self.states().values()) != sorted(states):
+                await fleet.instances()
+                await asyncio.sleep(0.1)
+        return {one.worker_id: one.state for one in await fleet.instances()}
+
+    async def report(self, worker_id, **options):
+        plain = {"host": "h", "pid": 1, "draining": False, "jobs": (), "finished": 0}
+        return await self.roster.report(WorkerReport(worker_id=worker_id, **(plain | options)))
+
+
+@pytest.fixture
+async def site(aws):
+    async with Aws(REGION) as account:
+        yield Site(aws, account)
+
+
+async def running(site, fleet, count):
+    started = await fleet.start(count)
+    await site.until(fleet, ["running"] * count)
+    return started
+
+
+async def worked(site, fleet, count, *, until):
+    """Instances that have worked and were drained."""
+    started = await running(site, fleet, count)
+    for draining in (False, True):
+        for worker_id in started:
+            await site.report(worker_id, draining=draining)
+        await fleet.drain(started)
+    for worker_id in started:
+        await site.roster.leave(worker_id)
+    await site.until(fleet, until)
+    return started
+
+
+async def test_stopped_instances_start_before_new_ones_are_launched(site):
+    """They boot faster, and their number does not grow."""
+    fleet = site.fleet()
+    (warm,) = await worked(site, fleet, 1, until=["stopped"])
+    started = await fleet.start(2)
+    assert warm in started
+    assert len(site.states()) == 2
+    tags = [tag for one in site.emulated.instances(site.name) for tag in one.get_tags()]
+    names = {tag["value"] for tag in tags if tag["key"] == "Name"}
+    assert names == {f"{site.name}-1", f"{site.name}-2"}
+
+
+async def test_there_are_never_more_than_the_maximum(site):
+    """Nineteen in the course: an account's quota."""
+    fleet = site.fleet(maximum=2)
+    assert len(await fleet.start(5)) == 2
+    assert await fleet.start(5) == []
+
+
+async def test_an_instance_that_stops_is_left_alone_until_it_has(site):
+    """AWS refuses to start it; the others start all the same."""
+    fleet = site.fleet(maximum=2)
+    (one,) = await running(site, fleet, 1)
+    site.emulated.client("ec2").stop_instances(InstanceIds=[one])
+    started = await fleet.start(2)
+    assert len(started) == 1
+    assert one not in started
+    await site.until(fleet, ["stopped", "running"])
+    assert await fleet.start(1) == [one]
+
+
+async def test_every_state_of_aws_is_known(site):
+    """Pending, running, stopping, stopped; one that is shutting down is on its way out, one terminated is gone."""
+    fleet = site.fleet(warm=0)
+    (one,) = await fleet.start(1)
+    assert [seen.state for seen in await fleet.instances()] == [WorkerState.PENDING]
+    assert set((await site.until(fleet, ["running"])).values()) == {WorkerState.RUNNING}
+    site.emulated.client("ec2").stop_instances(InstanceIds=[one])
+    assert [seen.state for seen in await fleet.instances()] == [WorkerState.STOPPING]
+    await site.until(fleet, ["shutting-down"])
+    assert [seen.state for seen in await fleet.instances()] == [WorkerState.STOPPING]
+    assert await site.until(fleet, ["terminated"]) == {}
+
+
+async def test_another_type_is_tried_where_there_is_no_capacity(site):
+    """InsufficientInstanceCapacity is the matter of one type in one zone."""
+    site.emulated.without_capacity = lambda instance_type: instance_type == "p5.large"
+    assert len(await site.fleet("?types=p5.large,c7i.large").start(2)) == 2
+    site.emulated.without_capacity = lambda instance_type: True
+    assert await site.fleet("?types=p5.large,c7i.large").start(1) == []
+    site.emulated.without_capacity = lambda instance_type: False
+
+
+async def test_a_missing_launch_template_is_one_sentence(site):
+    """Named, with the operation that missed it."""
+    with pytest.raises(Unavailable, match=r"launch template nowhere .*ec2:RunInstances"):
+        await site.fleet("?template=nowhere").start(1)
+
+
+async def test_a_worker_that_falls_silent_is_not_stopped_for_a_while(site):
+    """It may be at work on a busy machine; its leases run out first."""
+    fleet = site.fleet()
+    (one,) = await running(site, fleet, 1)
+    await site.report(one, jobs=("j",))
+    await fleet.drain([one])
+    site.clock.passed_s = 30
+    assert await site.roster.reports() == []
+    await fleet.instances()
+    assert site.states()[one] == "running"
+    site.clock.passed_s = 200
+    await fleet.instances()
+    assert site.states()[one] == "stopping"
+
+
+async def test_a_controller_that_takes_over_goes_on_with_the_draining(site):
+    """That an instance shall stop is written on it."""
+    first = site.fleet()
+    (one,) = await running(site, first, 1)
+    await site.report(one)
+    await first.drain([one])
+    other = site.fleet()
+    assert [seen.state for seen in await other.instances()] == [WorkerState.DRAINING]
+    assert await site.report(one, draining=True)
+    await other.instances()
+    await site.roster.leave(one)
+    await site.until(other, ["stopped"])
+
+
+async def test_a_worker_that_comes_up_after_it_was_asked_hears_of_it(site):
+    """Word cannot be left for one that has not signed on."""
+    fleet = site.fleet()
+    (one,) = await running(site, fleet, 1)
+    await fleet.drain([one])
+    await site.report(one)
+    await fleet.instances()
+    assert await site.report(one)
+
+
+async def test_as_many_stopped_ones_are_kept_as_were_asked_for(site):
+    """The rest cost storage and are terminated."""
+    fleet = site.fleet(warm=1)
+    await worked(site, fleet, 2, until=["stopped", "terminated"])
+
+
+async def test_a_controller_that_never_led_leaves_the_fleet_alone(site):
+    """A stand-by that ends must not drain what another commands."""
+    (one,) = await running(site, site.fleet(), 1)
+    await site.fleet().close()
+    assert site.states()[one] == "running"
+
+
+@pytest.mark.parametrize(
+    ("url", "plan"),
+    [
+        ("ec2://app-tier", Plan(name="app-tier", template="app-tier")),
+        (
+            "ec2://app?template=lt-1&types=a,b&subnets=c",
+            Plan(name="app", template="lt-1", types=("a", "b"), subnets=("c",)),
+        ),
+    ],
+)
+def test_a_fleet_is_described_by_its_url(url, plan):
+    """Name, launch template, and what to try in its place."""
+    assert read_plan(url) == plan
+
+
+@pytest.mark.parametrize("url", ["ec2://", "ec2://a?tmplate=b", "ec2://a?x"])
+def test_a_misspelt_url_is_refused(url):
+    """Rather than launching something else."""
+    with pytest.raises(ValueError, match="is no fleet"):
+        read_plan(url)

@@ -26,7 +26,7 @@ from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
 from facefleet.adapters.split_store import SplitStore
 from facefleet.config import Settings, aws_region
-from facefleet.errors import Unavailable
+from facefleet.errors import InvalidInput, Unavailable
 from facefleet.ports import Fleet, Gallery, Keys, ObjectStore, Queue, Receipts, Roster, Vault
 from facefleet.vision.models import MODEL_ID
 
@@ -104,7 +104,7 @@ async def ports(settings: Settings) -> AsyncIterator[Ports]:
             queue=queue,
             store=_store(settings),
             gallery=PostgresGallery(database),
-            roster=PostgresRoster(database),
+            roster=_roster(settings, database),
             keys=PostgresKeys(database),
             receipts=PostgresReceipts(database, keep_s=RECEIPT_S),
         )
@@ -204,8 +204,12 @@ def fleet(settings: Settings, ports: Ports) -> Fleet:
         from facefleet.adapters.ec2_fleet import Ec2Fleet
         from facefleet.adapters.ec2_machines import Machines, read_plan
 
+        try:
+            plan = read_plan(settings.fleet_url)
+        except ValueError as error:
+            raise InvalidInput(f"fleet_url: {error}.") from error
         return Ec2Fleet(
-            Machines(_aws(), read_plan(settings.fleet_url)),
+            Machines(_aws(), plan),
             ports.roster,
             maximum=settings.max_workers,
             warm=settings.effective_warm,
@@ -325,6 +329,15 @@ async def _resources(aws: "Aws", settings: Settings) -> "Queues | None":
             )
         undo.pop_all()
         return queues
+
+
+def _roster(settings: Settings, database: Database) -> Roster:
+    if settings.leader == "database":
+        return PostgresRoster(database)
+    from facefleet.adapters.store_lease import StoreLease, StoreLedRoster
+
+    store = _objects(settings, settings.effective_store_url)
+    return StoreLedRoster(database, StoreLease(store, holder=uuid.uuid4().hex[:12], now_s=time.monotonic))
 
 
 def _postgres_queue(settings: Settings, database: Database) -> PostgresQueue:

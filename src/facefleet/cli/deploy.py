@@ -103,8 +103,8 @@ def _deploy_stack(
     _tell_cost(cost, prices, whole, calls.region)
     _ask(f"{'Change' if exists else 'Make'} the stack {stack.name} in {calls.region}?", yes=yes)
     if not exists:
-        stack.create(text, given)
-    elif not stack.update(text, given, before.keys() - given.keys()):
+        stack.create(text, whole)
+    elif not stack.update(text, whole):
         tables.say("Nothing is to be changed.")
         _print(stack, cost, as_json=as_json)
         return

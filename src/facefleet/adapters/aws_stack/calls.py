@@ -8,6 +8,9 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from facefleet.adapters.aws_errors import AwsRefusal, refusal
 
+# Ten minutes: an instance that stops its services takes two at the most.
+_PATIENCE = {"Delay": 3, "MaxAttempts": 200}
+
 
 class Calls:
     """The account that the credentials open.
@@ -58,7 +61,7 @@ class Calls:
         if not instances:
             return
         try:
-            self._client("ec2").get_waiter("instance_terminated").wait(InstanceIds=instances)
+            self._client("ec2").get_waiter("instance_terminated").wait(InstanceIds=instances, WaiterConfig=_PATIENCE)
         except WaiterError as error:
             raise AwsRefusal(f"The instances {' '.join(instances)} do not terminate: {error}") from error
 

@@ -1,6 +1,6 @@
 """CloudFormation as asked by `facefleet deploy aws`: one stack, and what happens to it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ _UNCHANGED = "No updates are to be performed"
 _TAG = "facefleet"
 # Names in the template.
 _WEB_GROUP, _INSTANCES = "Web", "Instances"
-_BUCKET_TYPE = "AWS::S3::Bucket"
+_BUCKETS = ("InBucket", "OutBucket", "DataBucket")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,16 +93,12 @@ class Stack:
             raise
         self._id = made["StackId"]
 
-    def update(self, template: str, parameters: Mapping[str, str], kept: Iterable[str]) -> bool:
-        """Begin to change the stack; return whether there is anything to change. AWS undoes a change that fails.
-
-        Args:
-            kept: names of the parameters that stay as they are.
-        """
+    def update(self, template: str, parameters: Mapping[str, str]) -> bool:
+        """Begin to change the stack; return whether there is anything to change. AWS undoes a change that fails."""
         for _ in self._news():  # of earlier changes
             pass
         try:
-            self._call("update_stack", **self._request(template, parameters, kept))
+            self._call("update_stack", **self._request(template, parameters))
         except AwsRefusal as error:
             if _UNCHANGED in error.detail:
                 return False
@@ -122,10 +118,9 @@ class Stack:
         if workers:
             yield f"terminating workers: {' '.join(workers)}"
             contents.terminate(self._calls, workers)
-        for one in resources:
-            if one["ResourceType"] == _BUCKET_TYPE and one["LogicalResourceId"] in made:
-                yield f"emptying the bucket {one['PhysicalResourceId']}"
-                contents.empty(self._calls, one["PhysicalResourceId"])
+        for bucket in (made[name] for name in _BUCKETS if name in made):
+            yield f"emptying the bucket {bucket}"
+            contents.empty(self._calls, bucket)
         self._call("delete_stack", StackName=self._id)
 
     def follow(self) -> Iterator[Event]:
@@ -154,16 +149,13 @@ class Stack:
         found: dict[str, Any] = self._call("describe_stacks", StackName=self._id)["Stacks"][0]
         return found
 
-    def _request(self, template: str, parameters: Mapping[str, str], kept: Iterable[str] = ()) -> dict[str, Any]:
+    def _request(self, template: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         return {
             "StackName": self.name,
             "TemplateBody": template,
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": _TAG, "Value": self.name}],
-            "Parameters": [
-                *({"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()),
-                *({"ParameterKey": name, "UsePreviousValue": True} for name in kept),
-            ],
+            "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         }
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:

@@ -36,6 +36,8 @@ _STANDBY_S = 2.0
 _PRIOR_BOOT_S = 2.0
 # Weight of the newest boot in the moving mean.
 _NEWEST = 0.3
+# More ticks without a look than this, and the controller slept: it cannot tell what happened when.
+_MISSED = 5.0
 
 
 class Controller:
@@ -72,7 +74,7 @@ class Controller:
         self._memory: Any = policy.begin()
         self._boot_s: float | None = None
         self._booting: dict[str, float] = {}
-        self._stays = Stays()
+        self._stays = Stays(longest_s=_MISSED * tick_s)
         self._meter = Meter()
         self._journal = Journal(roster)
 

@@ -13,9 +13,15 @@ from facefleet.core.fleet import Worker, WorkerState
 
 
 class Stays:
-    """Remembers when the controller saw each worker change."""
+    """Remembers when the controller saw each worker change.
 
-    def __init__(self) -> None:
+    Args:
+        longest_s: after this long without a look workers age no more: a boot that ended while the controller slept did
+            not take as long as its sleep.
+    """
+
+    def __init__(self, *, longest_s: float) -> None:
+        self._longest_s = longest_s
         self._looked_s: float | None = None
         self._states: dict[str, tuple[WorkerState, float]] = {}
         self._idle: dict[str, tuple[float, float]] = {}  # what was told, and when that was by our clock
@@ -25,28 +31,36 @@ class Stays:
 
         A worker that was there before the first look is as old as it says; a later one is no older than the last look.
         """
-        most_s = math.inf if self._looked_s is None else max(0.0, now_s - self._looked_s)
+        most_s = self._pass(now_s)
 
         def ours(told_s: float) -> float:
             return now_s - min(max(0.0, unix_s - told_s), most_s)
 
-        states, idle = {}, {}
+        shown = []
         for worker in workers:
             name = worker.worker_id
-            state, since_s = self._states.get(name, (worker.state, None))
-            if since_s is None:
-                since_s = ours(worker.since_s)
-            states[name] = (worker.state, since_s if state is worker.state else now_s)
-            if worker.idle_since_s is not None:
-                known = self._idle.get(name)
-                again = known is not None and known[0] == worker.idle_since_s
-                idle[name] = known if known and again else (worker.idle_since_s, ours(worker.idle_since_s))
-        self._looked_s, self._states, self._idle = now_s, states, idle
-        return tuple(
-            replace(
-                worker,
-                since_s=states[worker.worker_id][1],
-                idle_since_s=idle[worker.worker_id][1] if worker.worker_id in idle else None,
-            )
-            for worker in workers
-        )
+            state, since_s = self._states.get(name, (worker.state, ours(worker.since_s)))
+            since_s = since_s if state is worker.state else now_s
+            told_s, idle_s = self._idle.get(name, (None, None))
+            if worker.idle_since_s != told_s:
+                idle_s = None if worker.idle_since_s is None else ours(worker.idle_since_s)
+            shown.append(replace(worker, since_s=since_s, idle_since_s=idle_s))
+        self._states = {worker.worker_id: (worker.state, worker.since_s) for worker in shown}
+        self._idle = {
+            told.worker_id: (told.idle_since_s, own.idle_since_s)
+            for told, own in zip(workers, shown, strict=True)
+            if told.idle_since_s is not None and own.idle_since_s is not None
+        }
+        return tuple(shown)
+
+    def _pass(self, now_s: float) -> float:
+        """Let time pass until now; return how much of it counts."""
+        if self._looked_s is None:
+            self._looked_s = now_s
+            return math.inf
+        counts_s = max(0.0, min(now_s - self._looked_s, self._longest_s))
+        slept_s = now_s - self._looked_s - counts_s  # negative where the clock was set back
+        self._states = {name: (state, since_s + slept_s) for name, (state, since_s) in self._states.items()}
+        self._idle = {name: (told_s, own_s + slept_s) for name, (told_s, own_s) in self._idle.items()}
+        self._looked_s = now_s
+        return counts_s

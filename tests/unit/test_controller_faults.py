@@ -1,0 +1,176 @@
+"""The controller with a fleet, a queue and clocks that misbehave: within bounds, and soon itself again."""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from paper_fleet import House
+
+from facefleet.core.fleet import Decision
+from facefleet.core.scaling import NAMES
+
+RULES = [name.replace("N", "3") for name in NAMES]
+
+
+@pytest.mark.parametrize("rule", RULES)
+async def test_every_decision_has_its_numbers_and_none_goes_beyond_the_maximum(rule):
+    """A burst, a steady time and silence, under each rule: what was done can be told from the history alone."""
+    house = House(rule, maximum=5)
+    await house.second(arrivals=40)
+    await house.seconds(40, arrivals=2)
+    await house.seconds(200)
+    decisions = await house.roster.decisions(limit=1000, acting_only=True)
+    assert decisions
+    for _, decision, seen in decisions:
+        assert re.search(r"\d", decision.reason), decision
+        assert decision.acts
+        assert seen["enqueued_total"] >= seen["finished_total"] >= 0
+    assert max(house.sizes) <= 5
+    assert (await house.queue.counts()).finished_total == 40 + 80
+
+
+@dataclass
+class Greedy:
+    """A rule that always wants a hundred more."""
+
+    name: str = "greedy"
+
+    def begin(self):
+        return None
+
+    def decide(self, seen, bounds, memory):
+        return Decision(start=100, drain=(), reason="I want 100."), memory
+
+
+async def test_a_rule_that_wants_too_much_gets_the_maximum():
+    """A wrong rule costs no more than what the operator has allowed; the reason tells what became of its wish."""
+    house = House(Greedy(), maximum=4)
+    await house.seconds(10)
+    assert set(house.sizes) == {4}
+    _, decision, _ = (await house.roster.decisions(limit=10, acting_only=True))[-1]
+    assert (decision.start, decision.reason) == (4, "I want 100. 0 of at most 4 are there: start 4.")
+
+
+async def test_a_fleet_that_starts_nobody_is_not_asked_every_second():
+    """Quotas and sold-out zones: some tries a minute, not sixty, and no more than the maximum each time."""
+    house = House(maximum=8)
+    house.fleet.most_at_once = 0
+    await house.second(arrivals=50)
+    await house.seconds(59)
+    assert 2 <= len(house.fleet.asked) <= 7
+    assert max(house.fleet.asked) <= 8
+    house.fleet.most_at_once = 1000
+    await house.seconds(60)
+    assert (await house.queue.counts()).finished_total == 50
+
+
+@pytest.mark.parametrize("rule", RULES)
+async def test_a_fleet_that_starts_fewer_than_asked_gets_there_in_the_end(rule):
+    """One at a time: never above the maximum, and every request is answered."""
+    house = House(rule, maximum=6)
+    house.fleet.most_at_once = 1
+    await house.second(arrivals=60)
+    await house.seconds(250)
+    assert max(house.sizes) <= 6
+    assert (await house.queue.counts()).finished_total == 60
+
+
+@pytest.mark.parametrize("rule", RULES)
+async def test_counts_that_lag_do_not_start_more_than_the_maximum(rule):
+    """The queue tells what was true 5 s ago; nobody is started beyond the maximum for that."""
+    house = House(rule, maximum=6)
+    house.queue.lag = 5
+    for _ in range(4):
+        await house.second(arrivals=12)
+        await house.seconds(39)
+    assert max(house.sizes) <= 6
+
+
+async def test_counts_that_lag_make_no_oscillation():
+    """Under steady load and counts 5 s old, ours finds a size and keeps it."""
+    house = House(maximum=8)
+    house.queue.lag = 5
+    await house.seconds(120, arrivals=3)
+    started, drained = house.fleet.started, house.fleet.drained
+    await house.seconds(120, arrivals=3)
+    assert house.fleet.started - started <= 2
+    assert house.fleet.drained - drained <= 2
+    assert (await house.queue.counts()).visible <= 6
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0], ids=["ahead", "back"])
+@pytest.mark.parametrize("clock", ["unix", "own"])
+@pytest.mark.parametrize("after_s", [2, 90], ids=["while starting", "settled"])
+async def test_a_clock_that_jumps_moves_nobody(*, jump_s, clock, after_s):
+    """Unix time is set, or the controller sleeps for an hour: the fleet does as one that saw no jump, or nearly."""
+    house, undisturbed = House(maximum=8), House(maximum=8)
+    await house.seconds(after_s, arrivals=3)
+    if clock == "unix":
+        house.unix_offset_s += jump_s
+    else:
+        house.now_s += jump_s
+        house.unix_offset_s -= jump_s
+    await house.seconds(60, arrivals=3)
+    await undisturbed.seconds(after_s + 60, arrivals=3)
+    assert abs(house.fleet.started - undisturbed.fleet.started) <= 2
+    assert abs(house.fleet.drained - undisturbed.fleet.drained) <= 2
+    assert max(house.sizes) <= 8
+    await house.seconds(400)
+    assert house.sizes[-1] == 0
+    assert (await house.queue.counts()).visible == 0
+
+
+async def test_a_queue_that_is_away_freezes_the_fleet():
+    """Nothing is decided without counts; workers go on, and afterwards nobody is started twice or drained at work."""
+    house = House(maximum=8)
+    await house.seconds(90, arrivals=3)
+    size, started, drained = house.sizes[-1], house.fleet.started, house.fleet.drained
+    house.queue.away = True
+    await house.seconds(20, arrivals=3)
+    assert (house.fleet.started, house.fleet.drained, house.sizes[-1]) == (started, drained, size)
+    house.queue.away = False
+    await house.seconds(30, arrivals=3)
+    assert house.fleet.started - started <= 2
+    assert house.fleet.drained - drained <= 2
+    assert max(house.sizes) <= 8
+
+
+async def test_worker_seconds_are_charged_from_order_to_end():
+    """The total is what the workers were there for, whoever leads."""
+    house = House(maximum=3)
+    await house.seconds(30, arrivals=2)
+    house.controller = house.new_controller("static 2")
+    await house.seconds(60, arrivals=1)
+    there_s = sum(house.sizes[:29]) + sum(house.sizes[30:89])  # a new controller's first look charges nothing
+    total_s = await house.roster.worker_s_total()
+    assert there_s <= total_s <= there_s + house.fleet.drained + house.fleet.started
+    assert (await house.roster.decisions(limit=1))[0][2]["worker_s_total"] <= total_s
+
+
+async def test_a_new_controller_knows_how_long_boots_take():
+    """From the history, so that it need not learn anew what a start costs."""
+    house = House(boot_s=12)
+    await house.seconds(60, arrivals=2)
+    house.controller = house.new_controller("facefleet")
+    await house.second()
+    _, _, seen = (await house.roster.decisions(limit=1))[0]
+    assert 5 < seen["boot_s"] <= 13
+
+
+async def test_while_requests_come_a_reading_is_kept_every_ten_seconds():
+    """As many as the simulator needs; while none come, one an hour."""
+    house = House("static 1")
+    await house.seconds(100, arrivals=1)
+    busy = len(await house.roster.decisions(limit=1000))
+    assert 10 <= busy <= 13
+    await house.seconds(3 * 3600)
+    assert 3 <= len(await house.roster.decisions(limit=1000)) - busy <= 5
+
+
+async def test_the_end_of_a_silence_is_in_the_history():
+    """Requests that came at once after ten minutes are not spread over these ten minutes."""
+    house = House("static 1", minimum=1)
+    await house.seconds(600)
+    await house.second(arrivals=50)
+    history = [(at_s, seen["enqueued_total"]) async for at_s, _, seen in house.roster.history()]
+    assert history[-2:] == [(house.unix_s() - 1, 0), (house.unix_s(), 50)]

@@ -1,9 +1,11 @@
 """The CloudFormation template: what a linter that knows AWS's rules says, and what it promises about safety."""
 
 import json
+import os
 import tomllib
 from pathlib import Path
 
+import hcl2
 import pytest
 from cfnlint.api import lint_file
 from cfnlint.decode import cfn_yaml
@@ -110,6 +112,15 @@ def test_nobody_reaches_a_worker(resources):
     assert "SecurityGroupIngress" not in resources["WorkerGroup"]["Properties"]
 
 
+def test_the_image_is_baked_from_what_is_there():
+    """The recipe is well-formed, and the script that it runs exists."""
+    recipe = hcl2.loads((DEPLOY / "image.pkr.hcl").read_text())
+    (build,) = recipe["build"]
+    assert len(build["provisioner"]) == 3
+    assert "deploy/aws/bake" in json.dumps(build)
+    assert os.access(DEPLOY / "bake", os.X_OK)
+
+
 @pytest.fixture(scope="module")
 def prices():
     return aws_stack.prices()
@@ -118,7 +129,7 @@ def prices():
 def test_an_idle_installation_costs_what_always_runs(prices):
     """Web instance, database and address make up nearly all of it; a worker adds its own price."""
     cost = prices.hourly(web="t3.small", worker="c7i.large", database="db.t4g.small", max_workers=19)
-    named = prices.instance("t3.small").per_hour + prices.databases["db.t4g.small"] + 0.005
+    named = prices.instances["t3.small"] + prices.databases["db.t4g.small"] + 0.005
     assert named < cost.idle < named * 1.15
     assert cost.full == pytest.approx(cost.idle + 19 * cost.worker)
     without = prices.hourly(web="t3.small", worker="c7i.large", database=None, max_workers=19)
@@ -137,12 +148,12 @@ def test_a_photo_costs_computing_by_its_share_of_an_hour(prices):
 def test_an_unknown_type_has_no_price(prices):
     """Rather no figure than an invented one."""
     with pytest.raises(NotFound, match=r"x9\.large"):
-        prices.instance("x9.large")
+        prices.hourly(web="t3.small", worker="x9.large", database=None, max_workers=1)
 
 
 def test_prices_come_from_the_list_and_nowhere_else():
     """A list of one's own replaces every figure."""
     document = tomllib.loads((DEPLOY / "prices.toml").read_text())
-    document["instances"]["c7i.large"]["per_hour"] = 1.0
+    document["instances"]["c7i.large"] = 1.0
     dear = Prices.from_dict(document).hourly(web="t3.small", worker="c7i.large", database=None, max_workers=1)
     assert dear.worker > 1.0

@@ -6,7 +6,7 @@ Left out: taxes, discounts, free tiers, data sent to the internet.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from facefleet.errors import NotFound
 
@@ -16,16 +16,8 @@ _DISK_GB = 10
 _DATABASE_GB = 20
 _SECRETS = 2
 _ALARMS = 3
-
-_Priced = TypeVar("_Priced")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InstanceType:
-    """An instance type's price in US dollars an hour, and its physical cores."""
-
-    per_hour: float
-    cores: int
+# Requests to SQS of a web instance and its controller with no work, as benchmarks/aws_calls.py counts them.
+_LOOKS_PER_HOUR = 20_500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +25,7 @@ class HourlyCost:
     """US dollars an hour.
 
     Attributes:
-        idle: of what always runs: web instance, database, address, disks, secrets, alarms.
+        idle: of what always runs: web instance, database, address, disk, secrets, alarms, looking at the queues.
         worker: more for each running worker.
         stopped_worker: more for each stopped one: its disk.
         full: with all workers running.
@@ -83,7 +75,7 @@ class Prices:
 
     region: str
     as_of: date
-    instances: Mapping[str, InstanceType]
+    instances: Mapping[str, float]
     databases: Mapping[str, float]
     other: Mapping[str, float]
 
@@ -93,14 +85,10 @@ class Prices:
         return cls(
             region=document["region"],
             as_of=document["as_of"],
-            instances={name: InstanceType(**one) for name, one in document["instances"].items()},
+            instances=document["instances"],
             databases=document["databases"],
             other=document["other"],
         )
-
-    def instance(self, name: str) -> InstanceType:
-        """Return an instance type; NotFound if its price is not known."""
-        return _priced(self.instances, name)
 
     def hourly(self, *, web: str, worker: str, database: str | None, max_workers: int) -> HourlyCost:
         """Return what a stack costs.
@@ -115,11 +103,12 @@ class Prices:
         """
         disk = _DISK_GB * self.other["disk_per_gb_month"] / HOURS_PER_MONTH
         address = self.other["address_per_hour"]
-        idle = self.instance(web).per_hour + disk + address + _ALARMS * self._monthly("alarm_per_month")
+        idle = _priced(self.instances, web) + disk + address + _ALARMS * self._monthly("alarm_per_month")
+        idle += _LOOKS_PER_HOUR * self.other["queue_request"]
         if database is not None:
             idle += _priced(self.databases, database) + _DATABASE_GB * self._monthly("database_per_gb_month")
             idle += _SECRETS * self._monthly("secret_per_month")
-        running = self.instance(worker).per_hour + disk + address
+        running = _priced(self.instances, worker) + disk + address
         return HourlyCost(idle=idle, worker=running, stopped_worker=disk, full=idle + max_workers * running)
 
     def photos(self, count: int, *, worker: str, core_ms: float, busy: float, traffic: PhotoTraffic) -> PhotosCost:
@@ -128,18 +117,17 @@ class Prices:
         Args:
             count: photos.
             worker: instance type of the workers.
-            core_ms: time of one physical core for one photo, taken as the same on every type.
+            core_ms: what one core needs for one photo, taken as the same on every type; a worker uses one core.
             busy: share of a running worker's time in which it works.
             traffic: what a photo causes.
 
         Raises:
             NotFound: the type's price is not known.
         """
-        kind = self.instance(worker)
-        hours = count * core_ms / kind.cores / busy / 3_600_000
+        hours = count * core_ms / busy / 3_600_000
         kept_gb_months = count * traffic.kept_mb / 1000 * traffic.kept_days * 24 / HOURS_PER_MONTH
         return PhotosCost(
-            computing=hours * (kind.per_hour + self.other["address_per_hour"]),
+            computing=hours * (_priced(self.instances, worker) + self.other["address_per_hour"]),
             queue=count * traffic.queue_requests * self.other["queue_request"],
             bucket_calls=count
             * (traffic.bucket_writes * self.other["bucket_write"] + traffic.bucket_reads * self.other["bucket_read"]),
@@ -154,7 +142,7 @@ class Prices:
         return self.other[name] / HOURS_PER_MONTH
 
 
-def _priced(prices: Mapping[str, _Priced], name: str) -> _Priced:
+def _priced(prices: Mapping[str, float], name: str) -> float:
     if name not in prices:
         raise NotFound(f"There is no price of {name} in the list of prices; it has {', '.join(sorted(prices))}.")
     return prices[name]

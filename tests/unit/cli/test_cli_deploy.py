@@ -93,7 +93,7 @@ def test_nothing_happens_without_agreement(deploy, there, answer):
     """The price is told, the question asked; no, nothing and nobody there all mean no."""
     asked = deploy("asked", input=answer)
     assert asked.returncode == 1
-    assert "With all 19 workers running: $1.88 an hour" in asked.stderr
+    assert "With all 19 workers running: $1.16 an hour" in asked.stderr
     assert asked.stderr.strip().endswith("facefleet: Nothing was changed. (--yes agrees beforehand.)")
     assert there("asked") == set()
 

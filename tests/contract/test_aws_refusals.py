@@ -1,0 +1,137 @@
+"""What a user is told when AWS refuses: one sentence with the resource, the operation and what is missing."""
+
+import json
+import uuid
+from contextlib import AsyncExitStack
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoRegionError
+
+from emulated_aws import REGION
+from facefleet import wiring
+from facefleet.adapters.aws import Aws
+from facefleet.adapters.aws_errors import AwsRefusal, refusal
+from facefleet.adapters.sqs_names import open_queues
+from facefleet.config import load
+
+
+def said(code, *, service="sqs", operation="ReceiveMessage", resource="the queue REQUESTS"):
+    error = ClientError({"Error": {"Code": code, "Message": "AWS says so."}}, operation)
+    return refusal(error, service=service, operation=operation, resource=resource).detail
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("AccessDeniedException", ("lacks the permission sqs:ReceiveMessage", "queue REQUESTS")),
+        ("ExpiredToken", ("credentials", "queue REQUESTS")),
+        ("QueueDoesNotExist", ("no queue REQUESTS", "sqs:ReceiveMessage", "AWS_REGION")),
+        ("PermanentRedirect", ("another region", "AWS_REGION")),
+        ("VcpuLimitExceeded", ("quota", "AWS says so.")),
+        ("SomethingNew", ("SomethingNew", "AWS says so.", "sqs:ReceiveMessage")),
+    ],
+)
+def test_a_refusal_names_resource_operation_and_remedy(code, words):
+    """Whoever reads it knows what to change, and where."""
+    sentence = said(code)
+    assert all(word in sentence for word in words)
+    assert "\n" not in sentence
+
+
+def test_a_permission_is_called_as_iam_calls_it():
+    """The operation is HeadBucket, but what a role is given is ListBucket."""
+    assert "s3:ListBucket" in said("403", service="s3", operation="HeadBucket", resource="the bucket B")
+
+
+@pytest.mark.parametrize("error", [NoRegionError(), EndpointConnectionError(endpoint_url="http://nowhere")])
+def test_what_keeps_aws_from_being_asked_is_said(error):
+    """No region, no network."""
+    assert "AWS_REGION" in refusal(error, service="sqs", operation="SendMessage", resource="the queue Q").detail
+
+
+async def test_missing_credentials_are_named(aws, monkeypatch, tmp_path):
+    """Neither environment nor profile nor role."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    async with Aws(REGION) as account:
+        with pytest.raises(AwsRefusal, match="AWS_ACCESS_KEY_ID"):
+            await account.call("sqs", "list_queues", "the queues")
+
+
+def settings(**given):
+    return load(**({"database_url": "postgresql://unused"} | given))
+
+
+def resources_of(aws, name):
+    queues = aws.client("sqs").list_queues(QueueNamePrefix=name).get("QueueUrls", [])
+    buckets = [one["Name"] for one in aws.client("s3").list_buckets()["Buckets"] if one["Name"].startswith(name)]
+    return sorted([url.rsplit("/", 1)[1] for url in queues] + buckets)
+
+
+async def test_absent_queues_and_buckets_are_named_and_nothing_is_made(aws):
+    """A misspelt name must not become a queue."""
+    name = f"r{uuid.uuid4().hex[:8]}"
+    async with Aws(REGION) as account:
+        with pytest.raises(AwsRefusal, match=f"no queue {name}-q"):
+            await wiring._resources(account, settings(queue_url=f"sqs://{name}-q"))
+        with pytest.raises(AwsRefusal, match=f"no bucket {name}-b"):
+            await wiring._resources(account, settings(store_url=f"s3://{name}-b"))
+    assert resources_of(aws, name) == []
+
+
+async def test_the_profile_makes_what_is_absent_and_protects_it(aws):
+    """Names as in the course; buckets private and forgetful; the second start finds everything."""
+    name = f"r{uuid.uuid4().hex[:8]}"
+    async with Aws(REGION) as account:
+        for _ in range(2):
+            await wiring._resources(account, settings(profile="aws", name=name))
+    assert resources_of(aws, name) == [
+        f"{name}-{one}"
+        for one in ("data-bucket", "in-bucket", "out-bucket", "req-queue", "req-queue-bulk", "req-queue-dead")
+    ]
+    s3 = aws.client("s3")
+    assert all(
+        s3.get_public_access_block(Bucket=f"{name}-in-bucket")["PublicAccessBlockConfiguration"][one]
+        for one in ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    )
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=f"{name}-in-bucket")["Rules"]
+    assert rule["Expiration"] == {"Days": 8}
+    prefixes = [
+        one["Filter"]["Prefix"] for one in s3.get_bucket_lifecycle_configuration(Bucket=f"{name}-data-bucket")["Rules"]
+    ]
+    assert "crops/" not in prefixes
+
+
+async def test_what_a_failed_start_made_is_gone_again(aws, monkeypatch):
+    """The last step is refused, as by a role that may do all but this."""
+    name = f"r{uuid.uuid4().hex[:8]}"
+    call = Aws.call
+
+    async def refuse(self, service, operation, resource, **parameters):
+        if operation == "create_queue" and parameters["QueueName"].endswith("-bulk"):
+            raise AwsRefusal("No.", "AccessDenied")
+        return await call(self, service, operation, resource, **parameters)
+
+    monkeypatch.setattr(Aws, "call", refuse)
+    async with Aws(REGION) as account:
+        with pytest.raises(AwsRefusal, match="No"):
+            await wiring._resources(account, settings(profile="aws", name=name))
+    assert resources_of(aws, name) == []
+
+
+async def test_an_existing_queue_is_used_as_it_is(aws):
+    """Its attributes are its owner's, and so are its dead letters."""
+    name = f"r{uuid.uuid4().hex[:8]}"
+    sqs = aws.client("sqs")
+    dead = sqs.create_queue(QueueName=f"{name}-graves")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": "9"}}'
+    url = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "77", "RedrivePolicy": policy})["QueueUrl"]
+    async with Aws(REGION) as account, AsyncExitStack() as made:
+        queues = await open_queues(account, name, lease_s=30, max_receives=3, create=False, undo=made)
+        assert queues.dead == dead
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert found["VisibilityTimeout"] == "77"
+    assert str(json.loads(found["RedrivePolicy"])["maxReceiveCount"]) == "9"

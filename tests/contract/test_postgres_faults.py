@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -194,6 +195,57 @@ async def test_idle_connections_that_broke_are_replaced_unnoticed(queue, server)
     await asyncio.gather(*(queue.put(a_job()) for _ in range(20)))
 
 
+async def test_a_worker_that_stops_waiting_hands_on_its_turn(queue, elsewhere):
+    """A wait that ends, in time or cancelled, does not keep the others from being woken."""
+    assert list(await queue.lease("w1", limit=1, wait_s=0.1)) == []
+    leaving = asyncio.create_task(queue.lease("w1", limit=1, wait_s=SOON_S))
+    waiting = asyncio.create_task(elsewhere.lease("w2", limit=1, wait_s=SOON_S))
+    await asyncio.sleep(0.2)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    job = a_job()
+    await queue.put(job)
+    assert [lease.job for lease in await waiting] == [job]
+
+
+async def test_a_worker_that_hangs_keeps_no_job_from_the_others(queue, url):
+    """The one idle worker that listens for all may be stopped dead; the others look for themselves after a while."""
+    program = f"""
+import asyncio
+from facefleet.adapters.postgres import Database
+from facefleet.adapters.postgres_queue import PostgresQueue
+async def main():
+    async with Database({url!r}) as database, PostgresQueue(database) as queue:
+        await queue.lease("hung", limit=1, wait_s=600)
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command) as hung:  # noqa: ASYNC220  (ends with the block, whatever the loop does)
+        with psycopg.connect(url, autocommit=True) as connection:
+            while not connection.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted").fetchone():
+                await asyncio.sleep(0.05)
+        hung.send_signal(signal.SIGSTOP)
+        try:
+            job = a_job()
+            waiting = asyncio.create_task(queue.lease("w1", limit=1, wait_s=SOON_S))
+            await asyncio.sleep(0.2)
+            await queue.put(job)
+            assert [lease.job for lease in await waiting] == [job]
+        finally:
+            hung.kill()
+
+
+async def test_a_job_of_a_newer_version_stops_no_worker(queue, url):
+    """While versions change, a worker passes over what it does not know; the rest goes on."""
+    newer, known = a_job(), a_job()
+    await queue.put(newer)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute('UPDATE jobs SET task = \'{"kind": "divine"}\'')
+    await queue.put(known)
+    taken = [lease.job for _ in range(2) for lease in await queue.lease("w1", limit=1, wait_s=0.5)]
+    assert taken == [known]
+
+
 async def test_nobody_sleeps_through_a_lost_notification(queue, elsewhere, url):
     """Listening connections that are cut come back, and what happened meanwhile is noticed."""
     asking = asyncio.create_task(queue.ask(a_job(), wait_s=SOON_S))
@@ -202,7 +254,8 @@ async def test_nobody_sleeps_through_a_lost_notification(queue, elsewhere, url):
     await asyncio.sleep(0.2)
     with psycopg.connect(url, autocommit=True) as connection:
         cut = connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%LISTEN%'"
+            " AND pid <> pg_backend_pid()"
         ).fetchall()
     assert len(cut) >= 2
     await elsewhere.finish(lease, Answer(job_id=lease.job.job_id, body=b"1"), busy_ms=1)

@@ -106,18 +106,6 @@ class TestDelivery:
         taken = [lease.job.job_id for leases in await asyncio.gather(*waiting) for lease in leases]
         assert sorted(taken) == sorted(job.job_id for job in jobs)
 
-    async def test_a_worker_that_stops_waiting_leaves_no_job_behind(self, queue, elsewhere):
-        """A wait that ends, in time or cancelled, does not keep the others from being woken."""
-        assert list(await queue.lease("w1", limit=1, wait_s=0.1)) == []
-        leaving = asyncio.create_task(queue.lease("w1", limit=1, wait_s=SOON_S))
-        waiting = asyncio.create_task(elsewhere.lease("w2", limit=1, wait_s=SOON_S))
-        await asyncio.sleep(0.1)
-        leaving.cancel()
-        await asyncio.wait([leaving])
-        job = a_job()
-        await queue.put(job)
-        assert [lease.job for lease in await waiting] == [job]
-
     async def test_the_same_id_is_enqueued_once(self, queue):
         """A client that repeats a request after a lost connection makes no second job."""
         job = a_job()

@@ -118,10 +118,11 @@ class Database:
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
         """Give a connection of its own, outside the pool, for what lives as long as its session."""
         with translated():
-            async with await self._connect() as connection:
+            async with await self.connect() as connection:
                 yield connection
 
-    async def _connect(self) -> psycopg.AsyncConnection[TupleRow]:
+    async def connect(self) -> psycopg.AsyncConnection[TupleRow]:
+        """Open a connection outside the pool; errors are the driver's."""
         connecting = asyncio.create_task(
             psycopg.AsyncConnection.connect(self._url, autocommit=True, **_KEEPALIVE), name="connect"
         )

@@ -1,4 +1,4 @@
-"""Notifications: a connection that listens for as long as it is open, and an announcer that batches what it sends.
+"""Notifications: who listens when, and an announcer that batches what it sends.
 
 A notification may get lost (the server restarted, the connection broke), so it only ever means "look now": whoever
 listens is also told when something may have been missed, and looks again from time to time anyway.
@@ -6,15 +6,19 @@ listens is also told when something may have been missed, and looks again from t
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+import psycopg
 from psycopg.sql import SQL, Identifier
 
-from facefleet.adapters.postgres import Database
+from facefleet.adapters.postgres import Database, translated
 from facefleet.errors import Unavailable
 
+_WATCHING = 0x0FACEF4  # advisory lock: one idle worker listens
 _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 2.0
+_GAP_S = 0.002  # the first of a burst is announced at once, the rest of it that much later and together
 
 
 class Listener:
@@ -54,6 +58,79 @@ class Listener:
                 retry_s = min(2 * retry_s, _LAST_RETRY_S)
 
 
+class Watch:
+    """Lets idle workers take turns: one listens for arrivals, the others sleep in line for a lock.
+
+    If all of them listened, each job would wake each of them and cost as many claims, all but one in vain. Whoever gets
+    a job ends its turn, and the next in line looks at once, so a burst of jobs wakes as many workers as it has jobs for
+    (the leader/followers pattern: Schmidt et al., Pattern-Oriented Software Architecture 2). The lock is the session's,
+    so a worker that dies drops it.
+    """
+
+    def __init__(self, database: Database, channel: str) -> None:
+        """Set up without connecting."""
+        self._database = database
+        self._begin = f"SELECT pg_advisory_lock({_WATCHING}); LISTEN {channel}".encode()
+        self._one_at_a_time = asyncio.Lock()
+        self._connection: psycopg.AsyncConnection | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def turn(self, *, wait_s: float) -> AsyncIterator[bool]:
+        """Wait for the turn and say whether it came in time; it lasts until the block ends.
+
+        Raises:
+            Unavailable: the connection broke.
+        """
+        with translated():
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._one_at_a_time.acquire()
+            except TimeoutError:
+                yield False
+                return
+            try:
+                yield await self._wait_in_line(wait_s)
+            finally:
+                self._ending = asyncio.create_task(self._end(), name="end of turn")
+
+    async def arrival(self, *, wait_s: float) -> None:
+        """Wait for the next notification within one's turn, or for so long."""
+        assert self._connection is not None
+        async for _ in self._connection.notifies(timeout=wait_s, stop_after=1):
+            return
+
+    async def close(self) -> None:
+        """End the turn and close the connection."""
+        if self._ending is not None:
+            await asyncio.wait([self._ending])
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _wait_in_line(self, wait_s: float) -> bool:
+        if self._connection is None:
+            self._connection = await self._database.connect()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._connection.execute(self._begin, prepare=False)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _end(self) -> None:
+        """Let the next one have its turn; in the background, since what was won waits to be worked on."""
+        try:
+            if self._connection is not None:
+                # All: a wait that was cancelled may have got the lock in that very moment.
+                await self._connection.execute(b"UNLISTEN *; SELECT pg_advisory_unlock_all()", prepare=False)
+        except psycopg.Error:
+            if self._connection is not None:
+                await self._connection.close()
+            self._connection = None
+        finally:
+            self._one_at_a_time.release()
+
+
 class Announcer:
     """Sends notifications apart from the transaction they are about, all that gathered in one statement.
 
@@ -88,3 +165,4 @@ class Announcer:
                 )
             except Unavailable:
                 return
+            await asyncio.sleep(_GAP_S)

@@ -2,7 +2,7 @@
 
 - Commits are durable where a promise hangs on them (`put`, and the answer to what was put) and relaxed elsewhere: a
   lease that a power cut forgets is taken again, and whoever waits in `ask` enqueues again what a power cut forgot.
-- Limit: PostgreSQL wakes every listener of a database for every notification. Some dozens of idle workers are fine.
+- One idle worker listens, the others wait in line for that (`Watch`); web nodes listen for the ends of jobs.
 """
 
 import asyncio
@@ -12,10 +12,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
+from pydantic import ValidationError
+
 from facefleet.adapters import postgres_queue_sql as sql
 from facefleet.adapters.postgres import Database
 from facefleet.adapters.postgres_answers import ENDED, Answers
-from facefleet.adapters.postgres_listen import Announcer, Listener
+from facefleet.adapters.postgres_listen import Announcer, Watch
 from facefleet.core.faces import Page
 from facefleet.core.jobs import (
     BULK_HANDICAP_S,
@@ -32,11 +35,14 @@ from facefleet.core.jobs import (
     given_up,
     no_answer,
 )
-from facefleet.errors import DeadlineExceeded, LeaseLost, NotFound, Unavailable
+from facefleet.errors import BrokenInvariant, DeadlineExceeded, LeaseLost, NotFound, Unavailable
+
+log = structlog.get_logger()
 
 QUEUED = "facefleet_queued"
-# A waiting worker looks again this often, because a lease that expires tells nobody.
-_POLL_S = 1.0
+_POLL_S = 1.0  # whoever listens looks again this often, because a lease that expires tells nobody
+_LOOK_AGAIN_S = 5.0  # whoever waits for its turn looks this often, in case the one that listens has hung
+_RETRY_S = 0.1
 
 
 class PostgresQueue:
@@ -48,8 +54,7 @@ class PostgresQueue:
         self._database = database
         self._answers = Answers(database)
         self._announcer = Announcer(database)
-        self._arrivals = Listener(database, QUEUED, self._arrived)
-        self._arrival = asyncio.Event()
+        self._watch = Watch(database, QUEUED)
         self._cancelling: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -62,7 +67,7 @@ class PostgresQueue:
 
     async def close(self) -> None:
         """Stop listening, and let go what is still to be said."""
-        await self._arrivals.close()
+        await self._watch.close()
         await self._answers.close()
         if self._cancelling:
             await asyncio.wait(self._cancelling)
@@ -93,19 +98,24 @@ class PostgresQueue:
             raise
 
     async def lease(self, worker_id: str, *, limit: int, wait_s: float) -> Sequence[Lease]:
-        """Claim; where there is nothing to claim, wait for an arrival."""
+        """Claim; where there is nothing to claim, wait for one's turn to listen, and then for an arrival."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
         while True:
-            arrival = self._arrival
             leases = await self._claim(worker_id, limit)
             left_s = until_s - loop.time()
             if leases or left_s <= 0:
                 return leases
-            self._arrivals.start()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(left_s, _POLL_S)):
-                    await arrival.wait()
+            try:
+                async with self._watch.turn(wait_s=min(left_s, _LOOK_AGAIN_S)) as listening:
+                    while listening and not leases and (left_s := until_s - loop.time()) > 0:
+                        leases = await self._claim(worker_id, limit)
+                        if not leases:
+                            await self._watch.arrival(wait_s=min(left_s, _POLL_S))
+            except Unavailable:
+                await asyncio.sleep(_RETRY_S)  # only the listening broke if the next claim works
+            if leases:
+                return leases
 
     async def extend(self, leases: Sequence[Lease]) -> Sequence[Lease]:
         """Renew all in one statement."""
@@ -129,6 +139,10 @@ class PostgresQueue:
     async def release(self, lease: Lease) -> None:
         """Give back, and wake who waits."""
         await self._database.run(sql.RELEASE, {"job_id": lease.job.job_id, "token": lease.token})
+
+    async def abandon(self, worker_id: str) -> None:
+        """Make what a dead worker held visible, and wake who waits."""
+        await self._database.run(sql.ABANDON, [worker_id])
 
     async def cancel(self, job_id: str) -> bool:
         """Withdraw, and wake who waits."""
@@ -227,20 +241,26 @@ class PostgresQueue:
             "worker_id": worker_id,
         }
         while rows := await self._database.run(sql.CLAIM, parameters):
-            leases = [_lease(row) for row in sorted(rows, key=_rank) if row[2] == "open"]
+            leases = []
+            for row in sorted(rows, key=_rank):
+                try:
+                    leases += [_lease(row)] if row[2] == "open" else []
+                except BrokenInvariant as unreadable:
+                    # Left leased: a worker of the right version gets it next, or it goes to the dead letters.
+                    log.warning("job not taken", detail=unreadable.detail)
             if leases:
                 return leases
         return []
 
-    def _arrived(self, _: str | None) -> None:
-        self._arrival.set()
-        self._arrival = asyncio.Event()
-
 
 def _job(job_id: str, task: str, bulk: bool, created_s: float, deadline_s: float | None) -> Job:
+    try:
+        known_task = TASK.validate_json(task)
+    except ValidationError as exc:
+        raise BrokenInvariant(f"Job {job_id} asks for something that this version does not know.") from exc
     return Job(
         job_id=job_id,
-        task=TASK.validate_json(task),
+        task=known_task,
         created_s=created_s,
         lane=Lane.BULK if bulk else Lane.INTERACTIVE,
         deadline_s=deadline_s,

@@ -24,8 +24,8 @@ from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Pers
 from facefleet.core.galleries import check_model, merge
 from facefleet.errors import AlreadyExists, NotFound
 
-# One probe against this many 128-d templates took 29 ms, by index 5 ms with recall 1.000 (benchmarks/postgres_gallery.py,
-# one core of a busy machine). Recognising the photo takes longer than either.
+# One probe against this many 128-d templates took 29 ms, by index 5 ms with recall 1.000 (one core of a busy machine,
+# benchmarks/postgres_gallery.py). Recognising the photo takes longer than either.
 EXACT_UP_TO = 20_000
 
 

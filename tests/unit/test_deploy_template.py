@@ -127,10 +127,10 @@ def prices():
 
 
 def test_an_idle_installation_costs_what_always_runs(prices):
-    """Web instance, database and address make up nearly all of it; a worker adds its own price."""
+    """Web instance, database and address make up most of it; a worker adds its own price."""
     cost = prices.hourly(web="t3.small", worker="c7i.large", database="db.t4g.small", max_workers=19)
     named = prices.instances["t3.small"] + prices.databases["db.t4g.small"] + 0.005
-    assert named < cost.idle < named * 1.15
+    assert named < cost.idle < named * 1.3
     assert cost.full == pytest.approx(cost.idle + 19 * cost.worker)
     without = prices.hourly(web="t3.small", worker="c7i.large", database=None, max_workers=19)
     assert cost.idle - without.idle > prices.databases["db.t4g.small"]

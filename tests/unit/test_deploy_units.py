@@ -126,44 +126,50 @@ def test_the_installer_refuses_what_it_does_not_know(arguments, sentence):
     assert sentence in refused.stderr
 
 
-def test_an_instance_learns_who_it_is_and_how_to_enter_the_database(tmp_path):
-    """From the secret and cloud-init; the password is in a file in memory that nobody else reads."""
+@pytest.fixture
+def boot(tmp_path):
+    """Start what runs at boot, on an instance of that id."""
     (tmp_path / "instance-id").write_text("i-0123456789abcdef0\n")
-    url = 'postgresql://facefleet:a$b"c@host/facefleet?sslmode=require'
+
+    def start(aws, **settings):
+        settings |= {"INSTANCE_ID_FILE": str(tmp_path / "instance-id"), "RUNTIME_DIRECTORY": str(tmp_path)}
+        command = [sys.executable, DEPLOY / "aws" / "boot"]
+        return subprocess.Popen(command, env=os.environ | aws.environment | settings, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+def test_an_instance_learns_who_it_is_and_how_to_enter_the_database(boot, tmp_path):
+    """From cloud-init and the secret; systemd's quoting brings every character through."""
+    url = 'postgresql://facefleet:a$b"c\\d@host/facefleet?sslmode=require'
     with EmulatedAws() as aws:
         secret = aws.client("secretsmanager").create_secret(Name="url", SecretString=url)["ARN"]
-        subprocess.run(
-            [sys.executable, DEPLOY / "aws" / "boot"],
-            env=os.environ
-            | aws.environment
-            | {
-                "DATABASE_SECRET": secret,
-                "INSTANCE_ID_FILE": str(tmp_path / "instance-id"),
-                "RUNTIME_DIRECTORY": str(tmp_path),
-            },
-            check=True,
-        )
+        with boot(aws, DATABASE_SECRET=secret) as booting:
+            assert booting.wait() == 0
     learnt = dict(line.split("=", 1) for line in shlex.split((tmp_path / "environment").read_text()))
     assert learnt == {"WORKER_ID": "i-0123456789abcdef0", "FACEFLEET_DATABASE_URL": url}
 
 
-def test_an_instance_that_may_not_read_the_secret_says_so(tmp_path):
-    """In a line of the journal; systemd tries again."""
-    (tmp_path / "instance-id").write_text("i-0123456789abcdef0\n")
+def test_the_web_instance_takes_over_the_address(boot, tmp_path):
+    """Clients find the one that replaces a failed one where that was."""
     with EmulatedAws() as aws:
-        refused = subprocess.run(
-            [sys.executable, DEPLOY / "aws" / "boot"],
-            env=os.environ
-            | aws.environment
-            | {
-                "DATABASE_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:none",
-                "INSTANCE_ID_FILE": str(tmp_path / "instance-id"),
-                "RUNTIME_DIRECTORY": str(tmp_path),
-            },
-            check=False,
-            capture_output=True,
-            text=True,
+        ec2 = aws.client("ec2")
+        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        first, second = (
+            one["InstanceId"] for one in ec2.run_instances(ImageId=image, MinCount=2, MaxCount=2)["Instances"]
         )
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("boot: ")
-    assert not (tmp_path / "environment").exists()
+        address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+        ec2.associate_address(InstanceId=first, AllocationId=address)
+        (tmp_path / "instance-id").write_text(second)
+        with boot(aws, ADDRESS=address) as booting:
+            assert booting.wait() == 0, booting.stderr.read()
+        assert ec2.describe_addresses()["Addresses"][0]["InstanceId"] == second
+
+
+def test_an_instance_that_may_not_read_the_secret_says_so_and_goes_on_trying(boot, tmp_path):
+    """Rooms that depend on it neither start without the database nor stay down for good."""
+    with EmulatedAws() as aws, boot(aws, DATABASE_SECRET="late") as booting:
+        assert "ResourceNotFoundException" in booting.stderr.readline()
+        aws.client("secretsmanager").create_secret(Name="late", SecretString="postgresql://host/facefleet")
+        assert booting.wait() == 0
+    assert "postgresql://host/facefleet" in (tmp_path / "environment").read_text()

@@ -4,14 +4,17 @@ This is the one module that reads the environment. Each setting is `FACEFLEET_<N
 (`--config FILE`, or `facefleet.toml` in the working directory). `docs/settings.md` says the same in prose.
 """
 
+import difflib
 import ipaddress
 import os
+import tomllib
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,10 +22,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from facefleet.errors import InvalidInput
+from facefleet.errors import InvalidInput, WrongSettings
 
 _PREFIX = "FACEFLEET_"
 _FILE = "facefleet.toml"
+_file: ContextVar[Path] = ContextVar("file that settings are being read from", default=Path(os.devnull))
 # The course's limit: an account's default quota of 20 instances, less the web tier's.
 _MOST_INSTANCES = 19
 
@@ -121,7 +125,9 @@ class Settings(BaseSettings):
     lease_s: float = Field(30.0, gt=0, description="Seconds after which a silent worker's request goes to another.")
     max_receives: int = Field(3, ge=1, description="Attempts before a request goes to the dead letters.")
     batch_size: int = Field(4, ge=1, le=64, description="Most photos a worker takes at a time.")
-    request_timeout_s: float = Field(30.0, gt=0, description="Longest a client waits on the line for its answer.")
+    request_timeout_s: float = Field(
+        60.0, gt=0, description="Longest a client waits on the line for its answer; longer than `lease_s`."
+    )
     max_image_bytes: int = Field(15 * 2**20, gt=0, description="Largest photo in bytes.")
     max_image_pixels: int = Field(50_000_000, gt=0, description="Largest photo in pixels (width x height).")
     collection: str = Field("default", description="Collection used where a request names none.")
@@ -157,6 +163,15 @@ class Settings(BaseSettings):
     def _room_to_scale(self) -> "Settings":
         if self.min_workers > self.max_workers:
             raise ValueError(f"min_workers ({self.min_workers}) is more than max_workers ({self.max_workers})")
+        return self
+
+    @model_validator(mode="after")
+    def _time_for_a_second_try(self) -> "Settings":
+        if self.request_timeout_s <= self.lease_s:
+            raise ValueError(
+                f"request_timeout_s ({self.request_timeout_s:g}) must be more than lease_s ({self.lease_s:g}), "
+                "or a request whose worker dies is never answered in time"
+            )
         return self
 
     @field_validator("policy", "slo", "budget")
@@ -205,8 +220,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the TOML file behind arguments and environment."""
         del dotenv_settings, file_secret_settings
-        file = Path(os.environ.get(f"{_PREFIX}CONFIG", _FILE))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file.get())
 
     @property
     def effective_warm(self) -> int:
@@ -236,9 +250,11 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """Return the whole process environment for a child that shall have these very settings."""
-        return {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)} | {
-            _PREFIX + name.upper(): _text(value) for name, value in self if value is not None
-        }
+        return (
+            {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+            | {_PREFIX + name.upper(): _text(value) for name, value in self if value is not None}
+            | {f"{_PREFIX}CONFIG": os.devnull}
+        )  # what was not set shall not be read from a file either
 
 
 def is_loopback(host: str) -> bool:
@@ -279,11 +295,26 @@ def load(config: Path | None = None, **given: Any) -> Settings:
         **given: settings by name, from the command line.
 
     Raises:
-        pydantic.ValidationError: a value is not allowed; it names the setting.
-        FileNotFoundError: `config` was named and does not exist.
+        WrongSettings: a file is missing or no TOML, a name is unknown, a value is not allowed; it says which.
     """
-    if config is not None:
-        if not config.is_file():
-            raise FileNotFoundError(config)
-        os.environ[f"{_PREFIX}CONFIG"] = str(config)
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    if config is not None and not config.is_file():
+        raise WrongSettings(f"There is no settings file {config}.")
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | {f"{_PREFIX}CONFIG"}
+    for name in os.environ:
+        if name.startswith(_PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise WrongSettings(f"There is no setting {name}{f'; did you mean {near[0]}' if near else ''}.")
+    file = config or Path(os.environ.get(f"{_PREFIX}CONFIG", _FILE))
+    reading = _file.set(file)
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except tomllib.TOMLDecodeError as error:
+        raise WrongSettings(f"The settings file {file} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()
+        )
+        raise WrongSettings(f"The settings are not right: {wrong}.") from error
+    finally:
+        _file.reset(reading)

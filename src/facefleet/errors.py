@@ -7,6 +7,7 @@
     │   ├── NoFace                a face was needed and none was found
     │   ├── SeveralFaces          exactly one face was needed
     │   ├── FaceTooSmall          the face has too few pixels to be enrolled
+    │   ├── WrongSettings         the program was told something it cannot do
     │   ├── NotFound              the named collection, face, person or job does not exist
     │   ├── AlreadyExists         the name is taken
     │   └── IncompatibleTemplates templates of different models were to be compared
@@ -58,6 +59,10 @@ class SeveralFaces(InvalidInput):
 
 class FaceTooSmall(InvalidInput):
     """The face has too few pixels to be enrolled."""
+
+
+class WrongSettings(InvalidInput):
+    """The program was told something it cannot do."""
 
 
 class NotFound(InvalidInput):

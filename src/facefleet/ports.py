@@ -66,6 +66,13 @@ class Queue(Protocol):
         """Give a job back unworked; it is visible at once and the receive is not counted."""
         ...
 
+    async def abandon(self, worker_id: str) -> None:
+        """Make what a worker held visible at once, because that worker is known to be dead; its receives count.
+
+        A queue that does not know its workers lets the leases run out.
+        """
+        ...
+
     async def cancel(self, job_id: str) -> bool:
         """Withdraw a job that has no answer yet, a dead letter too; return whether there was one."""
         ...

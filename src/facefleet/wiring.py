@@ -66,14 +66,16 @@ async def database(settings: Settings) -> AsyncIterator[Settings]:
         yield settings
         return
     server = EmbeddedPostgres(settings.data / "postgres")
-    url = await asyncio.to_thread(server.start)
-    watching = asyncio.create_task(_revive(server), name="embedded database")
     try:
-        yield _with_database(settings, url)
+        url = await asyncio.to_thread(server.start)
+        watching = asyncio.create_task(_revive(server), name="embedded database")
+        try:
+            yield _with_database(settings, url)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
         await asyncio.to_thread(server.stop)
 
 
@@ -217,12 +219,18 @@ def fleet(settings: Settings, ports: Ports) -> Fleet:
         )
     from facefleet.adapters.process_fleet import ProcessFleet
 
+    async def bury(worker_id: str) -> None:
+        """Take a dead worker off the roster and give what it held to others at once."""
+        await ports.roster.leave(worker_id)
+        await ports.queue.abandon(worker_id)
+
     return ProcessFleet(
         command=lambda worker_id: [
             *(sys.executable, "-m", "facefleet", "worker"),
             *("--id", worker_id, "--parent", str(os.getpid())),
         ],
         environment=settings.environment(),
+        bury=bury,
         new_id=lambda: f"worker-{uuid.uuid4().hex[:8]}",
         now_s=time.time,
     )
@@ -289,12 +297,14 @@ async def _queue(settings: Settings, database: Database) -> AsyncIterator[Queue]
             return
         from facefleet.adapters.sqs_queue import SqsQueue
 
+        node = uuid.uuid4().hex[:12]
         yield await stack.enter_async_context(
             SqsQueue(
                 aws,
                 queues,
                 _objects(settings, settings.effective_store_url),
-                responses=settings.response_queue or f"{queues.name}-resp-{uuid.uuid4().hex[:12]}",
+                node=node,
+                responses=settings.response_queue or f"{queues.name}-resp-{node}",
                 shared=bool(settings.response_queue),
                 lease_s=settings.lease_s,
                 max_receives=settings.max_receives,

@@ -74,7 +74,7 @@ async def postgres_queue_bench(url: str) -> AsyncIterator[QueueBench]:
 
 # SQS counts a receive that is given back; and of a job whose client waits on the line there is only the message, so
 # nobody but the node that sent it can withdraw it.
-SQS_CANNOT = frozenset({"release is free", "asked jobs are known elsewhere"})
+SQS_CANNOT = frozenset({"release is free", "asked jobs are known elsewhere", "knows its workers"})
 
 
 @asynccontextmanager
@@ -93,6 +93,7 @@ async def sqs_queue_bench(emulated: EmulatedAws) -> AsyncIterator[QueueBench]:
                 aws,
                 queues,
                 store,
+                node=node,
                 responses=f"{name}-resp-{node}",
                 lease_s=LEASE_S,
                 max_receives=MAX_RECEIVES,

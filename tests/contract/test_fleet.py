@@ -44,6 +44,10 @@ class Home:
 
     def __init__(self, path):
         self.path = path
+        self.buried = []
+
+    async def bury(self, name):
+        self.buried.append(name)
 
     async def wait_for(self, mark, names):
         async with asyncio.timeout(20):
@@ -75,6 +79,7 @@ async def process_bench(home):
     fleet = ProcessFleet(
         command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
         environment=dict(os.environ),
+        bury=home.bury,
         new_id=lambda: uuid.uuid4().hex,
         now_s=time.time,
     )
@@ -175,11 +180,12 @@ async def test_a_killed_worker_is_no_longer_seen(bench, fleet, home):
     await gone(fleet, [name])
 
 
-async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(tmp_path):
+async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(home):
     """A broken installation must not turn into a fork bomb."""
     fleet = ProcessFleet(
         command=lambda _: [sys.executable, "-c", "raise SystemExit(3)"],
         environment=dict(os.environ),
+        bury=home.bury,
         new_id=lambda: uuid.uuid4().hex,
         now_s=time.time,
     )
@@ -194,3 +200,14 @@ async def test_closing_leaves_no_process(fleet, home):
     await fleet.close()
     assert await fleet.instances() == []
     await home.wait_for("done", names)
+
+
+async def test_every_worker_process_that_ends_is_buried(home):
+    """Killed or drained: its leases and its place in the roster are free the moment the process is gone."""
+    async with process_bench(home) as bench:
+        killed, drained = await bench.fleet.start(2)
+        await home.wait_for("ready", [killed, drained])
+        bench.kill(killed)
+        await bench.fleet.drain([drained])
+        await gone(bench.fleet, [killed, drained])
+        assert sorted(home.buried) == sorted([killed, drained])

@@ -583,3 +583,24 @@ class TestErasing:
         await queue.put(job)
         await queue.erase([job.job_id])
         assert (await lease_one(queue)).job == job
+
+
+class TestAbandoning:
+    @pytest.mark.promise("knows its workers")
+    async def test_what_a_dead_worker_held_is_for_others_at_once(self, queue, elsewhere):
+        """Whoever saw the worker die need not wait for its lease; the receive counts, so poison still ends."""
+        job, other = a_job(), a_job()
+        await queue.put(job)
+        await queue.put(other)
+        held = await lease_one(queue, "dead")
+        others = await lease_one(queue, "alive")
+        await elsewhere.abandon("dead")
+        again = await lease_one(queue, "alive", wait_s=SOON_S)
+        assert (again.job, again.receives) == (job, 2)
+        assert list(await queue.extend([others])) == [others]
+        with pytest.raises(LeaseLost):
+            await queue.finish(held, answer_to(held), busy_ms=1)
+
+    async def test_abandoning_nothing_is_no_error(self, queue):
+        """Most workers end with empty hands."""
+        await queue.abandon("nobody")

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from facefleet.config import Settings, load
+from facefleet.errors import WrongSettings
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -35,12 +35,51 @@ def test_an_argument_beats_the_environment_and_that_beats_the_file(tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"port": 70000}, {"lease_s": 0}, {"min_workers": 9, "max_workers": 2}, {"no_such_setting": 1}]
+    "wrong",
+    [
+        {"port": 70000},
+        {"lease_s": 0},
+        {"min_workers": 9, "max_workers": 2},
+        {"no_such_setting": 1},
+        {"request_timeout_s": 5, "lease_s": 5},
+    ],
 )
 def test_a_wrong_setting_is_refused_by_name(wrong):
     """The error names the setting, so that it can be found and mended."""
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
+    with pytest.raises(WrongSettings, match=next(iter(wrong))):
         load(**wrong)
+
+
+def test_a_misspelt_variable_is_refused_with_what_was_meant(monkeypatch):
+    """A threshold that is silently ignored would be found out by the wrong people."""
+    monkeypatch.setenv("FACEFLEET_TRESHOLD", "50")
+    with pytest.raises(WrongSettings, match="did you mean FACEFLEET_THRESHOLD"):
+        load()
+
+
+@pytest.mark.parametrize("text", ["port = ", "port == 1", "\x00"])
+def test_a_file_that_is_no_toml_is_named(tmp_path, text):
+    """One sentence with the file and the place, no traceback."""
+    file = tmp_path / "broken.toml"
+    file.write_text(text)
+    with pytest.raises(WrongSettings, match=r"broken\.toml is not valid TOML"):
+        load(file)
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path):
+    """Only the default file may be absent."""
+    with pytest.raises(WrongSettings, match=r"none\.toml"):
+        load(tmp_path / "none.toml")
+
+
+def test_a_child_process_reads_no_file_of_its_own(monkeypatch, tmp_path):
+    """What the parent was not given must not come from the working directory of the child."""
+    given = load(port=1)
+    (tmp_path / "facefleet.toml").write_text('store_url = "file:///elsewhere"\n')
+    monkeypatch.chdir(tmp_path)
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load().store_url is None
 
 
 def test_a_child_process_gets_the_very_same_settings(monkeypatch, tmp_path):
@@ -69,13 +108,13 @@ def test_the_database_password_is_not_in_the_repr():
 )
 def test_what_the_scaling_rules_cannot_read_is_refused_at_once(*, name, wrong, why):
     """The sentence says what would be right; the fleet never starts under a rule that nobody asked for."""
-    with pytest.raises(ValidationError, match=why) as refused:
+    with pytest.raises(WrongSettings, match=why) as refused:
         load(**{name: wrong}, worker_price_per_hour=1.0)
-    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+    assert refused.value.detail.startswith(f"The settings are not right: {name}: ")
 
 
 def test_a_budget_needs_a_price():
     """Without one nobody can tell what is spent."""
-    with pytest.raises(ValidationError, match="budget needs worker_price_per_hour"):
+    with pytest.raises(WrongSettings, match="budget needs worker_price_per_hour"):
         load(budget="3/h")
     assert load(budget="3/h", worker_price_per_hour=0.1).budget == "3/h"

@@ -274,3 +274,24 @@ async def test_an_unknown_collection_is_said_even_if_nobody_is_in_the_photo(engi
         error = (await house.ended(job)).answer.error
     assert error["code"] == "NotFound"
     assert "none" in error["detail"]
+
+
+async def test_a_photo_that_the_store_cannot_give_costs_no_neighbour_anything(engine, photo, monkeypatch):
+    """The worker lives on; that one job comes again when its lease runs out."""
+    house = House(engine, lease_s=0.6)
+    job = await house.send(photo)
+    neighbours = [await house.send(photo) for _ in range(5)]
+    get, failures = house.store.get, [f"inputs/{job}"]
+
+    async def flaky(key):
+        if key in failures:
+            failures.remove(key)
+            raise Unavailable("The store did not answer.")
+        return await get(key)
+
+    monkeypatch.setattr(house.store, "get", flaky)
+    async with house:
+        for one in neighbours:
+            assert (await house.ended(one)).receives == 1
+        again = await house.ended(job)
+    assert (again.receives, again.answer.error) == (2, None)

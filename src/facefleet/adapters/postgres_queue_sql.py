@@ -80,6 +80,12 @@ RELEASE = """
     RETURNING pg_notify('facefleet_queued', '')::text
 """
 
+ABANDON = """
+    UPDATE jobs SET visible_at = now(), lease_token = NULL
+    WHERE state = 'open' AND receives > 0 AND visible_at > now() AND worker_id = %s
+    RETURNING pg_notify('facefleet_queued', '')::text
+"""
+
 CANCEL = """
     UPDATE jobs SET state = 'cancelled', visible_at = now(), ended_at = now()
     WHERE job_id = %s AND state IN ('open', 'dead')

@@ -33,7 +33,7 @@ _REPORT = """
 _LEAVE = "DELETE FROM workers WHERE worker_id = %s"
 _REPORTS = """
     SELECT worker_id, host, pid, draining, jobs, finished, extract(epoch FROM reported_at)::float8,
-           coalesce(extract(epoch FROM idle_since), 0)::float8
+           coalesce(extract(epoch FROM idle_since), 0)::float8, extract(epoch FROM since)::float8
     FROM workers WHERE reported_at > clock_timestamp() - %s * interval '1 s' ORDER BY worker_id
 """
 _ASK_TO_DRAIN = "UPDATE workers SET told_to_drain = true WHERE worker_id = ANY(%s)"
@@ -111,8 +111,9 @@ class PostgresRoster:
                 finished=finished,
                 reported_s=reported_s,
                 idle_since_s=idle_since_s,
+                since_s=since_s,
             )
-            for worker_id, host, pid, draining, jobs, finished, reported_s, idle_since_s in rows
+            for worker_id, host, pid, draining, jobs, finished, reported_s, idle_since_s, since_s in rows
         ]
 
     async def ask_to_drain(self, worker_ids: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ then drains it in good order. A worker that finds its parent gone drains by itse
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -39,6 +39,7 @@ class ProcessFleet:
     Args:
         command: the argument vector that runs a worker of this id.
         environment: the workers' whole environment.
+        bury: called with the id of each worker that has ended, however it did.
         new_id: makes a worker's id.
         now_s: Unix time.
     """
@@ -48,11 +49,13 @@ class ProcessFleet:
         *,
         command: Callable[[str], Sequence[str]],
         environment: Mapping[str, str],
+        bury: Callable[[str], Awaitable[None]],
         new_id: Callable[[], str],
         now_s: Callable[[], float],
     ) -> None:
         self._command = command
         self._environment = dict(environment)
+        self._bury = bury
         self._new_id = new_id
         self._now_s = now_s
         self._children: dict[str, _Child] = {}
@@ -92,6 +95,10 @@ class ProcessFleet:
     async def _watch(self, worker_id: str, child: _Child) -> None:
         status = await child.process.wait()
         self._children.pop(worker_id, None)
+        try:
+            await self._bury(worker_id)
+        except Unavailable as error:
+            log.warning("worker not buried: its leases run out", worker=worker_id, error=error.detail)
         if child.draining_since_s is not None:
             return
         log.warning("worker ended unasked", worker=worker_id, exit_status=status)

@@ -1,7 +1,6 @@
 """The queue on Amazon SQS: SQS delivers, the store keeps what SQS does not (`sqs_records`).
 
-Order within a lane, counts and ages are approximate, as SQS's are; a purge takes AWS up to a minute. Totals, and the
-age of the oldest request, are those of what this process sent.
+Order within a lane, counts and ages are approximate, as SQS's are; a purge takes AWS up to a minute.
 """
 
 import asyncio
@@ -29,6 +28,7 @@ from facefleet.adapters.sqs_messages import (
 )
 from facefleet.adapters.sqs_names import REQUEST_BYTES, Queues
 from facefleet.adapters.sqs_records import Records
+from facefleet.adapters.sqs_totals import SharedTotals
 from facefleet.core.faces import Page
 from facefleet.core.jobs import Answer, DeadLetter, Job, JobState, JobStatus, Lease, QueueCounts, no_answer
 from facefleet.errors import DeadlineExceeded, NotFound, Unavailable
@@ -44,7 +44,8 @@ class SqsQueue:
     Args:
         queues: what requests go through, see `sqs_names.open_queues`.
         store: where jobs are recorded.
-        responses: name of this node's response queue.
+        node: this process's id.
+        responses: name of its response queue, made when it is needed.
         shared: whether that queue is to be left as it is when the node ends.
         now_s: Unix time.
     """
@@ -55,6 +56,7 @@ class SqsQueue:
         queues: Queues,
         store: Objects,
         *,
+        node: str,
         responses: str,
         shared: bool = False,
         lease_s: float = 30.0,
@@ -82,6 +84,7 @@ class SqsQueue:
             max_receives=max_receives,
             now_s=now_s,
         )
+        self._totals = SharedTotals(store, node=node, now_s=now_s)
         self._cancelling: set[asyncio.Task[bool]] = set()
 
     async def __aenter__(self) -> Self:
@@ -142,6 +145,9 @@ class SqsQueue:
         """Give back; SQS has counted the receive."""
         await self._leases.release(lease)
 
+    async def abandon(self, worker_id: str) -> None:
+        """Do nothing: SQS does not know who has a message, so the leases run out."""
+
     async def cancel(self, job_id: str) -> bool:
         """Record that a job is withdrawn; its message is dropped by whoever receives it."""
         ending = await self._records.ending(job_id)
@@ -171,15 +177,14 @@ class SqsQueue:
         return status
 
     async def counts(self) -> QueueCounts:
-        """Count, approximately."""
-        reading = await self._counter.read()
-        now_s, sent, totals = self._now_s(), self._answers.sent.values(), self._answers.totals
-        oldest_s = min((one.sent_s for one in sent), default=now_s) if reading.visible else now_s
+        """Count, approximately; the totals are those of all nodes, other nodes' some seconds late."""
+        reading, totals = await asyncio.gather(self._counter.read(), self._totals.add(self._answers.totals()))
+        age_s = 0.0 if totals.oldest_s is None or not reading.visible else self._now_s() - totals.oldest_s
         return QueueCounts(
             visible=reading.visible,
             in_flight=reading.in_flight,
             dead=reading.dead,
-            oldest_age_s=max(0.0, now_s - oldest_s),
+            oldest_age_s=max(0.0, age_s),
             enqueued_total=totals.enqueued,
             finished_total=totals.finished,
             busy_ms_total=totals.busy_ms,

@@ -14,7 +14,7 @@ from facefleet import __version__
 from facefleet.cli import deploy, enrol, evaluate, fleet, galleries, keys, photos, serve, simulate, status, tables
 from facefleet.cli.examples import examples
 from facefleet.cli.exits import ExitStatus, Failure
-from facefleet.errors import FacefleetError, Unavailable
+from facefleet.errors import FacefleetError, Unavailable, WrongSettings
 
 app = typer.Typer(
     name="facefleet",
@@ -64,6 +64,8 @@ def main() -> NoReturn:
         _end(failure.sentence, failure.status)
     except Unavailable as error:
         _end(error.detail, ExitStatus.UNAVAILABLE)
+    except WrongSettings as error:
+        _end(error.detail, ExitStatus.USAGE)
     except FacefleetError as error:
         _end(error.detail, ExitStatus.REFUSED)
     sys.exit(ExitStatus.DONE)

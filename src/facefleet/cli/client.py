@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 import httpx
-from pydantic import ValidationError
 
 from facefleet import config
 from facefleet.cli.exits import Failure
@@ -185,13 +184,9 @@ def connect(url: str | None) -> Client:
     """Return a client for this address, or for the one in the settings.
 
     Raises:
-        Failure: the address or a setting is wrong.
+        WrongSettings: the address or a setting is wrong.
     """
-    try:
-        settings = config.load(url=url)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise Failure(f"The setting {'.'.join(map(str, first['loc']))} is wrong: {first['msg']}.") from error
+    settings = config.load(url=url)
     return Client(settings.url, answer_within_s=settings.request_timeout_s + _MARGIN_S)
 
 

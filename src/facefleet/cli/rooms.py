@@ -103,8 +103,18 @@ def _address(listener: socket.socket) -> str:
 
 
 def _signalled() -> asyncio.Event:
+    """Return an event that the first signal sets. A second one ends the process where it stands.
+
+    Even then nothing is lost: workers see that their parent is gone and drain, and the next start adopts the database.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def heard(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, heard, number)
     return stop

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facefleet.cli.exits import Failure
 from facefleet.errors import FacefleetError
 
 if TYPE_CHECKING:
@@ -219,21 +218,10 @@ def controller(
 
 def read_settings(config: Path | None, **given: Any) -> "Settings":
     """Return the settings, what was given on the command line first; logging follows them from then on."""
-    from pydantic import ValidationError
-
     from facefleet import telemetry
     from facefleet.config import load
 
-    try:
-        settings = load(config, **given)
-    except FileNotFoundError as error:
-        raise Failure(f"There is no settings file {error}.") from error
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors()
-        )
-        raise Failure(f"The settings are not right: {wrong}.") from error
+    settings = load(config, **given)
     telemetry.configure(level=settings.log_level, json=settings.log_json)
     return settings
 
@@ -257,14 +245,19 @@ def _welcome(address: str, took_s: float) -> None:
 
     out = Console(highlight=False, soft_wrap=True)
     command = Path(sys.argv[0])
-    name = command.name if shutil.which(command.name) else str(command)
+    name = "python -m facefleet" if command.name == "__main__.py" else command.name
+    if name == command.name and shutil.which(name) is None:
+        name = str(command)
+    there = "" if address == "http://127.0.0.1:8000" else f" --url {address}"
     out.print(f"[bold green]facefleet is ready[/] at [bold]{address}[/] after {took_s:.1f} s. Ctrl-C stops it.\n")
     out.print("Try next, in another terminal:")
-    for line, what in (
-        (f"{name} enrol default PEOPLE/", "a folder with a folder per person"),
-        (f"{name} identify PHOTO.jpg", "who is in it"),
+    steps = (
+        (f"{name} enrol default PEOPLE/{there}", "a folder with a folder per person"),
+        (f"{name} identify PHOTO.jpg{there}", "who is in it"),
         (f"curl -F myfile=@PHOTO.jpg {address}/", "the same, as plain text"),
         (f"open {address}/", "the page: drop a photo on it"),
         (f"open {address}/docs", "the HTTP interface"),
-    ):
-        out.print(f"  [cyan]{line:<48}[/] {what}")
+    )
+    width = max(len(line) for line, _ in steps)
+    for line, what in steps:
+        out.print(f"  [cyan]{line:<{width}}[/]   {what}")

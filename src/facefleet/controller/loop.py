@@ -1,4 +1,4 @@
-"""The controller's life: observe, decide, act, once a tick; and once a minute, tidy up.
+"""The controller's life: observe, decide, act, once a tick.
 
 Of several controllers one leads; the others stand by until its lock is free.
 """
@@ -121,6 +121,7 @@ class Controller:
         log.info("scale", start=decision.start, drain=len(decision.drain), reason=decision.reason)
         if decision.drain:
             await self._fleet.drain(decision.drain)
+            await self._roster.ask_to_drain(decision.drain)  # those that somebody else started hear it there
         if decision.start:
             started = await self._fleet.start(decision.start)
             if len(started) < decision.start:
@@ -161,7 +162,7 @@ def merge(instances: Sequence[Instance], reports: Sequence[WorkerReport]) -> lis
     said = {report.worker_id: report for report in reports}
     workers = [_merged(instance, said.pop(instance.worker_id, None)) for instance in instances]
     return workers + [
-        _merged(Instance(worker_id=alone.worker_id, state=WorkerState.RUNNING, since_s=alone.reported_s), alone)
+        _merged(Instance(worker_id=alone.worker_id, state=WorkerState.RUNNING, since_s=alone.since_s), alone)
         for alone in said.values()
     ]
 

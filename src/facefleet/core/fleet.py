@@ -41,6 +41,7 @@ class WorkerReport:
     jobs: tuple[str, ...]  # ids being worked on
     finished: int  # jobs answered since it started
     reported_s: float = 0.0  # set by the roster, by its own clock
+    since_s: float = 0.0  # Unix time of its first report; set by the roster
     idle_since_s: float = 0.0  # Unix time since which it has had nothing to do; set by the roster
 
 

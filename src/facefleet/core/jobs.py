@@ -100,6 +100,16 @@ def input_keys(task: Task) -> tuple[str, ...]:
     return (task.source, task.target) if isinstance(task, Verify) else (task.image,)
 
 
+def input_places(job_id: str) -> tuple[str, ...]:
+    """Return every store key under which a job's photos may lie: one photo, or two numbered ones."""
+    return (f"inputs/{job_id}", f"inputs/{job_id}-0", f"inputs/{job_id}-1")
+
+
+def output_place(job_id: str) -> str:
+    """Return the store key of a job's answer."""
+    return f"outputs/{job_id}.json"
+
+
 class Lane(StrEnum):
     """Interactive requests go ahead of bulk ones; bulk ages and so cannot starve."""
 

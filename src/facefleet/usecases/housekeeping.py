@@ -2,21 +2,27 @@
 
 from collections.abc import AsyncIterator
 
+from facefleet.core.jobs import input_places, output_place
 from facefleet.ports import ObjectStore, Queue
 
 DAY_S = 86_400.0
-# With retention 0 an answer that nobody fetched (a job answered 202) is kept this long, or it could never be read.
+WEEK_S = 7 * DAY_S
+# With retention 0 an answer that nobody fetched (a job answered 202) is kept this long, or it could never be read; and
+# so is the photo of a job that ended without an answer.
 UNFETCHED_S = 3_600.0
 _CHUNK = 500
 
 
 async def expire(queue: Queue, store: ObjectStore, *, retention_days: float) -> int:
-    """Delete ended jobs, photos and answers past retention; return how many objects went."""
+    """Delete ended jobs, photos and answers past retention; return how many of all these went."""
     age_s = retention_days * DAY_S or UNFETCHED_S
-    await queue.forget(answered_before_s=age_s)
-    # A photo whose job still waits must not go: by then it is a day old at the least, or its job is in trouble anyway.
-    photos = await clear(store, "inputs/", older_than_s=max(age_s, DAY_S))
-    return photos + await clear(store, "outputs/", older_than_s=age_s)
+    ended = 0
+    while job_ids := await queue.forget(answered_before_s=age_s):
+        await store.delete([key for job_id in job_ids for key in (*input_places(job_id), output_place(job_id))])
+        ended += len(job_ids)
+    # What no ended job accounts for: a photo whose job still waits must not go, and none waits for a week.
+    orphans = await clear(store, "inputs/", older_than_s=max(age_s, WEEK_S))
+    return ended + orphans + await clear(store, "outputs/", older_than_s=age_s)
 
 
 async def clear(store: ObjectStore, prefix: str, *, older_than_s: float = 0.0) -> int:

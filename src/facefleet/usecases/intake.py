@@ -6,7 +6,7 @@ stored, so that what is plainly no photo never reaches a worker.
 
 from collections.abc import Callable, Sequence
 
-from facefleet.core.jobs import Answer, Job, Lane, Task, input_keys
+from facefleet.core.jobs import Answer, Job, Lane, Task, input_keys, input_places
 from facefleet.errors import BrokenInvariant, ImageTooLarge, InvalidImage, from_dict
 from facefleet.ports import ObjectStore, Queue
 from facefleet.usecases.admission import Admission
@@ -88,9 +88,9 @@ class Intake:
         return job
 
     async def fetched(self, job_id: str) -> None:
-        """Erase a submitted job whose answer its client has read, with its photos, if nothing is to be kept."""
+        """Erase a submitted job that its client is done with, with its photos, if nothing is to be kept."""
         if not self._keep:
-            await self._erase(job_id, (_key(job_id), _key(job_id, 0), _key(job_id, 1)))
+            await self._erase(job_id, input_places(job_id))
 
     def check(self, photo: bytes) -> None:
         """Look at a photo's size and header.
@@ -117,7 +117,8 @@ class Intake:
         for photo in photos:
             self.check(photo)
         job_id = self._new_id()
-        keys = [_key(job_id)] if len(photos) == 1 else [_key(job_id, n) for n in range(len(photos))]
+        alone, *numbered = input_places(job_id)
+        keys = [alone] if len(photos) == 1 else numbered[: len(photos)]
         for key, photo in zip(keys, photos, strict=True):
             await self._store.put(key, photo, durable=durable)
         return Job(job_id=job_id, task=make_task(keys), created_s=self._now_s(), lane=lane, deadline_s=deadline_s)
@@ -125,10 +126,6 @@ class Intake:
     async def _erase(self, job_id: str, keys: Sequence[str]) -> None:
         await self._store.delete(keys)
         await self._queue.erase([job_id])
-
-
-def _key(job_id: str, number: int | None = None) -> str:
-    return f"inputs/{job_id}" if number is None else f"inputs/{job_id}-{number}"
 
 
 def _body(answer: Answer) -> bytes:

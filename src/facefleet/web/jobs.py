@@ -160,6 +160,7 @@ async def cancel_job(job_id: UUID, room: RoomGiven) -> None:
     if not await room.service.queue.cancel(str(job_id)):
         status = await room.service.queue.status(str(job_id))
         raise HTTPException(409, f"Job {job_id} has ended ({status.state}) and cannot be cancelled.")
+    await room.service.intake.fetched(str(job_id))
 
 
 def _body(status: JobStatus) -> bytes:

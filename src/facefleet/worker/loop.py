@@ -16,7 +16,7 @@ from time import perf_counter
 import structlog
 
 from facefleet.core.fleet import WorkerReport
-from facefleet.core.jobs import Answer, Detect, Lease, input_keys
+from facefleet.core.jobs import Answer, Detect, Lease, input_keys, output_place
 from facefleet.core.retry import backoff_s
 from facefleet.errors import BrokenInvariant, FacefleetError, InvalidInput, LeaseLost, NotFound, Unavailable
 from facefleet.ports import ObjectStore, Queue, Roster
@@ -108,7 +108,8 @@ class Worker:
             await self._concluding.acquire()
             busy_ms = (perf_counter() - began_s) * 1e3 / len(batch)
             tasks.create_task(self._conclude(batch, findings, busy_ms), name="conclude")
-            batch = following
+            # Whoever withdrew a job meanwhile gets no inference.
+            batch = [work for work in following if work.lease.token in self._held]
 
     async def _take(self, *, limit: int, wait_s: float) -> list[_Work]:
         try:
@@ -118,15 +119,21 @@ class Worker:
             await asyncio.sleep(backoff_s(3, random=0.5 + random.random() / 2))  # noqa: S311
             return []
         self._held |= {lease.token: lease for lease in leases}
-        return list(await asyncio.gather(*(self._read(lease) for lease in leases)))
+        read = await asyncio.gather(*(self._read(lease) for lease in leases))
+        return [work for work in read if work is not None]
 
-    async def _read(self, lease: Lease) -> _Work:
+    async def _read(self, lease: Lease) -> _Work | None:
+        """Fetch the photos of a job; None if the store is away, and then another try comes when the lease runs out."""
         started_s = perf_counter()
         try:
             keys = input_keys(lease.job.task)
             data = await asyncio.gather(*(self._store.get(key) for key in keys))
         except NotFound as error:
             return _Work(lease=lease, started_s=started_s, failure=error)
+        except Unavailable as error:
+            log.warning("photo not read", worker=self.worker_id, job=lease.job.job_id, error=error.detail)
+            self._held.pop(lease.token, None)
+            return None
         photos = tuple(Photo(image_id=lease.job.job_id, data=one) for one in data)
         return _Work(lease=lease, started_s=started_s, photos=photos)
 
@@ -185,7 +192,7 @@ class Worker:
             log.exception("a bug answered a job", worker=self.worker_id, job=job_id)
             answer = Answer(job_id=job_id, error=BrokenInvariant(f"Job {job_id} met a bug; see the log.").to_dict())
         if self._keep and answer.error is None:
-            await self._store.put(f"outputs/{job_id}.json", answer.body)
+            await self._store.put(output_place(job_id), answer.body)
         await self._queue.finish(work.lease, answer, busy_ms=busy_ms)
         self._finished += 1
         if not self._keep:

@@ -145,6 +145,14 @@ class MemoryQueue:
             entry.token, entry.visible_s = None, self._clock()
             self._announce()
 
+    async def abandon(self, worker_id: str) -> None:
+        """Make what a dead worker held visible."""
+        now_s = self._clock()
+        for entry in self._entries.values():
+            if entry.open and entry.receives and entry.worker_id == worker_id and entry.visible_s > now_s:
+                entry.visible_s, entry.token = now_s, None
+        self._announce()
+
     async def cancel(self, job_id: str) -> bool:
         """Withdraw a job without an answer."""
         entry = self._entries.get(job_id)

@@ -28,7 +28,8 @@ class MemoryRoster:
         before = self._reports.get(report.worker_id)
         rests_on = before is not None and not before.jobs and before.finished == report.finished
         idle_since_s = 0.0 if report.jobs else before.idle_since_s if before is not None and rests_on else now_s
-        self._reports[report.worker_id] = replace(report, reported_s=now_s, idle_since_s=idle_since_s)
+        since_s = now_s if before is None else before.since_s
+        self._reports[report.worker_id] = replace(report, reported_s=now_s, idle_since_s=idle_since_s, since_s=since_s)
         return report.worker_id in self._told_to_drain
 
     async def leave(self, worker_id: str) -> None:

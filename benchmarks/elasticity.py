@@ -296,6 +296,21 @@ def frontier(results: dict[str, list[dict]]) -> None:
         figure.savefig(DOCS / "img" / f"elasticity-frontier-{key}.png")
 
 
+def keep(results: dict[str, list[dict]]) -> None:
+    """Write the results, a line a cell, to three decimals."""
+
+    def rounded(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: rounded(one) for key, one in value.items()}
+        return round(value, 3) if isinstance(value, float) else value
+
+    fleets = (
+        f"{json.dumps(key)}: [\n" + ",\n".join(json.dumps(rounded(row)) for row in rows) + "\n]"
+        for key, rows in results.items()
+    )
+    RESULTS.write_text("{\n" + ",\n".join(fleets) + "\n}\n", encoding="utf-8")
+
+
 def insert(text: str, name: str) -> None:
     """Replace what stands between the markers of this name in docs/elasticity.md."""
     page = DOCS / "elasticity.md"
@@ -321,7 +336,7 @@ def main() -> None:
             fill(row, setting, trace)
             if not found:
                 rows.append(row)
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            keep(results)
     insert(summary(results), "summary")
     insert(tables(results), "tables")
     pictures(trace)

@@ -38,6 +38,8 @@ def draw(runs: Sequence[Run], *, mean_service_s: float, objective: Objective, ti
     for row, label in enumerate(("offered load\n(workers' worth)", "workers", "age of the oldest\nwaiting request, s")):
         axes[row, 0].set_ylabel(label)
     axes[1, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, frameon=False, ncols=3)
+    for one in axes[:, 0]:
+        one.set_ylim(bottom=0)  # shared along the row, so only once all of it is drawn
     figure.savefig(file)
 
 
@@ -71,7 +73,6 @@ def _age(axes: Axes, minutes: Seconds, looks: Sequence[Look], objective: Objecti
 
 def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_ylim(bottom=0)
     axes.margins(x=0)
     axes.grid(axis="y", color="#e5e7eb", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -63,8 +63,8 @@ def test_a_hundred_at_once_are_all_answered_and_the_fleet_grows_and_shrinks(home
 
 
 def test_a_request_outlives_the_worker_that_had_it(home, astronaut):
-    """SIGKILL in the middle: another worker answers after the lease, and clients notice by the clock alone."""
-    with Program(home / "data", "--max-workers", "1", lease_s=2) as program, ThreadPoolExecutor(20) as clients:
+    """SIGKILL in the middle, with the settings as they come: another worker answers, and clients notice nothing."""
+    with Program(home / "data", "--max-workers", "1") as program, ThreadPoolExecutor(20) as clients:
         jobs = [
             httpx.post(f"{program.url}/v1/jobs?kind=detect", files={"image": astronaut}).headers["location"]
             for _ in range(20)

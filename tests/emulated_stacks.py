@@ -1,6 +1,11 @@
-"""What moto's CloudFormation lacks so that our template can be made and deleted: secrets, and deleting route tables."""
+"""What moto's CloudFormation lacks: secrets, deleting route tables, and failing late, the way that AWS does."""
 
-from moto.cloudformation import parsing
+import threading
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from moto.cloudformation import cloudformation_backends, parsing
+from moto.cloudformation.models import Event, Stack
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.route_tables import RouteTable
@@ -54,3 +59,37 @@ def complete():
     """Teach moto what it lacks; it collects its models once."""
     RouteTable.delete = _delete_route_table
     parsing.get_model_map.cache_clear()
+
+
+@contextmanager
+def failing(reason):
+    """While it lasts, a stack's making or change begins, fails at one resource, and is undone a second later."""
+
+    def fail(stack, verb, undo):
+        stack.status = f"{verb}_IN_PROGRESS"
+        stack.events.append(
+            Event(
+                stack_id=stack.stack_id,
+                stack_name=stack.name,
+                logical_resource_id="RequestQueue",
+                physical_resource_id="",
+                resource_type="AWS::SQS::Queue",
+                resource_status=f"{verb}_FAILED",
+                resource_status_reason=reason,
+                resource_properties=None,
+            )
+        )
+        threading.Timer(1.0, undo).start()
+
+    def create(stack):
+        backend = cloudformation_backends[stack.account_id][stack.region_name]
+        fail(stack, "CREATE", lambda: backend.delete_stack(stack.stack_id))
+
+    def update(stack, *_, **__):
+        def roll_back():
+            stack.status = "UPDATE_ROLLBACK_COMPLETE"
+
+        fail(stack, "UPDATE", roll_back)
+
+    with patch.object(Stack, "create_resources", create), patch.object(Stack, "update", update):
+        yield

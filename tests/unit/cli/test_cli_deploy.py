@@ -1,11 +1,15 @@
 """`facefleet deploy aws` against moto. Buckets' policies, alarms and the budget are beyond it: `emulated_stacks`."""
 
+import base64
 import json
+import re
 
 import pytest
 
 from emulated_aws import EmulatedAws
-from emulated_stacks import complete
+from emulated_stacks import complete, failing
+from facefleet.adapters.ec2_machines import read_plan
+from facefleet.config import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
 
@@ -115,6 +119,63 @@ def test_what_fails_leaves_nothing(deploy, there, emulator):
     assert "Traceback" not in failed.stderr
     assert there("taken") == {"taken-out-bucket"}
     assert emulator.client("s3").list_objects_v2(Bucket="taken-out-bucket")["KeyCount"] == 1
+
+
+def test_a_resource_that_fails_after_a_while_is_named_and_all_is_undone(deploy, there):
+    """AWS tells in its events which resource failed and why: a quota that is used up, a permission that is missing."""
+    reason = "User is not authorized to perform: sqs:CreateQueue (Service: Sqs, Status Code: 403)"
+    with failing(reason):
+        failed = deploy("undone", "--yes")
+    assert failed.returncode == 1
+    assert failed.stderr.strip().endswith(
+        "facefleet: The stack facefleet-undone failed, and nothing of it is left. "
+        f"RequestQueue (AWS::SQS::Queue): {reason}."
+    )
+    assert there("undone") == set()
+
+
+def test_a_change_that_fails_leaves_what_was(deploy, there):
+    """AWS rolls it back; the next change starts from a sound stack."""
+    assert deploy("changed", "--yes").returncode == 0
+    before = there("changed")
+    with failing("Maximum message size is wrong"):
+        failed = deploy("changed", "--yes", "--set", "MaxWorkers=5")
+    assert failed.returncode == 1
+    assert "it is as it was before. RequestQueue (AWS::SQS::Queue): Maximum message size is wrong" in failed.stderr
+    assert there("changed") == before
+    assert deploy("changed", "--yes", "--set", "MaxWorkers=5").returncode == 0
+
+
+def user_data(emulator, template):
+    """The script that an instance of this launch template runs at its first boot."""
+    ec2 = emulator.client("ec2")
+    found = ec2.describe_launch_template_versions(LaunchTemplateName=template, Versions=["$Latest"])
+    return base64.b64decode(found["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]).decode()
+
+
+def test_instances_start_with_settings_that_the_program_understands(deploy, there, emulator, monkeypatch):
+    """What the template writes into the user data names the very resources that it makes."""
+    assert deploy("told", "--yes", "--set", "MaxWorkers=5", "--set", "RetentionDays=3").returncode == 0
+    for template in ("told-app-tier", "told-web"):
+        found = emulator.client("ec2").describe_launch_template_versions(
+            LaunchTemplateName=template, Versions=["$Latest"]
+        )
+        script = base64.b64decode(found["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]).decode()
+        pairs = [line.split("=", 1) for line in script.splitlines() if re.match("[A-Z_]+=", line)]
+        with monkeypatch.context() as environment:
+            for name, value in pairs:
+                environment.setenv(name, value)
+            settings = load()
+        named = {*settings.buckets.values(), settings.queue_url.removeprefix("sqs://"), settings.response_queue}
+        assert named <= there("told")
+        assert settings.retention_days == 3
+        assert "first-boot" in script
+    plan = read_plan(settings.fleet_url)
+    assert (plan.name, settings.max_workers, settings.host) == ("app-tier-instance", 5, "0.0.0.0")
+    assert plan.types == ("c7a.medium", "c7i.large", "c6i.large")
+    assert len(plan.subnets) == 2
+    workers = emulator.client("ec2").describe_launch_templates(LaunchTemplateNames=["told-app-tier"])
+    assert plan.template == workers["LaunchTemplates"][0]["LaunchTemplateId"]
 
 
 def test_missing_credentials_are_one_sentence(deploy, tmp_path):

@@ -50,13 +50,13 @@ class Computers:
 
     def _watch(self):
         while not self._stopping.wait(0.05):
-            for instance in self._emulated.instances(self._name):
-                if instance.id in self._lost:
+            for instance_id, state in self._emulated.states(self._name).items():
+                if instance_id in self._lost:
                     continue
-                if instance.state == "running" and instance.id not in self.processes:
-                    self.processes[instance.id] = subprocess.Popen(self._boot(instance.id), **self._options)
-                elif instance.state != "running" and instance.id in self.processes:
-                    self._power_off(instance.id)
+                if state == "running" and instance_id not in self.processes:
+                    self.processes[instance_id] = subprocess.Popen(self._boot(instance_id), **self._options)
+                elif state != "running" and instance_id in self.processes:
+                    self._power_off(instance_id)
             self.most = max(self.most, len(self.processes))
 
     def _power_off(self, instance_id):

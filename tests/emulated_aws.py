@@ -27,6 +27,7 @@ class EmulatedAws:
 
     def __init__(self):
         self._passed_s = 0.0
+        self._changing = threading.Lock()  # moto says "running" for a moment where we say "pending"
         self.without_capacity = lambda instance_type: False
         self._patches = ExitStack()
 
@@ -79,6 +80,11 @@ class EmulatedAws:
             if any(tag["key"] == "Name" and tag["value"].startswith(f"{name}-") for tag in instance.get_tags())
         ]
 
+    def states(self, name):
+        """The state of each instance of this name prefix."""
+        with self._changing:
+            return {instance.id: instance.state for instance in self.instances(name)}
+
     def _slowed(self, original):
         """EC2 takes its time: on the way an instance is in a state of its own."""
         way, delay_s, end = {
@@ -88,8 +94,9 @@ class EmulatedAws:
         }[original.__name__]
 
         def slowly(instance):
-            before = original(instance)
-            self._pass_through(instance, way, delay_s, end)
+            with self._changing:
+                before = original(instance)
+                self._pass_through(instance, way, delay_s, end)
             return before
 
         return slowly
@@ -111,9 +118,10 @@ class EmulatedAws:
         def launch(backend, *args, **options):
             if self.without_capacity(options.get("instance_type")):
                 raise EC2ClientError("InsufficientInstanceCapacity", "We currently do not have sufficient capacity.")
-            reservation = original(backend, *args, **options)
-            for instance in reservation.instances:
-                self._pass_through(instance, ("pending", 0), PENDING_S, ("running", 16))
+            with self._changing:
+                reservation = original(backend, *args, **options)
+                for instance in reservation.instances:
+                    self._pass_through(instance, ("pending", 0), PENDING_S, ("running", 16))
             return reservation
 
         return launch

@@ -38,6 +38,7 @@ class Cloud:
             "max_workers": MOST,
             "request_timeout_s": 600,
             "lease_s": 10,
+            "policy": "naive",  # what the course asks for: as many instances as messages, and none without any
         }
         emulated.launch_template(f"{self.name}-app-tier")
 

@@ -150,7 +150,7 @@ async def test_a_worker_that_falls_silent_is_not_stopped_for_a_while(site):
     assert await site.roster.reports() == []
     await fleet.instances()
     assert site.states()[one] == "running"
-    site.clock.passed_s = 200
+    site.clock.passed_s = 300
     await fleet.instances()
     assert site.states()[one] == "stopping"
 

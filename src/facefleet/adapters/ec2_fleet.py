@@ -32,8 +32,9 @@ _STATES = {
 # The roster forgets a silent worker after ten seconds, so a report that is missing sooner after it was written has been
 # withdrawn: the worker signed off.
 _SIGNED_OFF_S = 9.0
-# A worker that fell silent may still be at work, until well after its leases have run out.
-_SILENT_S = 90.0
+# A worker that fell silent may still be at work, until well after its leases have run out; one that was never heard of
+# may still be starting.
+_SILENT_S = 180.0
 # An instance that runs this long without a worker is of no use: its image is broken, or its machine.
 _USELESS_S = 900.0
 _CLOSING_S = 300.0

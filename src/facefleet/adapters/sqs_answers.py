@@ -21,6 +21,7 @@ from facefleet.adapters.aws_errors import AwsRefusal
 from facefleet.adapters.sqs_messages import Ending, ending_json, ending_of, read_ending
 from facefleet.adapters.sqs_names import find, open_response_queue
 from facefleet.adapters.sqs_records import Records
+from facefleet.adapters.sqs_totals import Totals
 from facefleet.core.jobs import Job, JobState
 from facefleet.core.retry import backoff_s
 from facefleet.errors import Unavailable
@@ -48,15 +49,6 @@ class Sent:
     sent_s: float
 
 
-@dataclass(slots=True)
-class Totals:
-    """What this node has sent and heard of."""
-
-    enqueued: int = 0
-    finished: int = 0
-    busy_ms: float = 0.0
-
-
 class Answers:
     """This node's response queue, who waits for what comes through it, and the way to those of other nodes.
 
@@ -82,7 +74,8 @@ class Answers:
         self._urls: dict[str, str] = {}
         self._heard: deque[str] = deque(maxlen=_REMEMBERED)
         self.sent: dict[str, Sent] = {}
-        self.totals = Totals()
+        self._enqueued = self._finished = 0
+        self._busy_ms = 0.0
 
     @contextmanager
     def expect(self, job_id: str) -> Iterator[asyncio.Future[Ending]]:
@@ -112,23 +105,33 @@ class Answers:
         if not self._shared:
             await self._sweep()
 
+    def totals(self) -> Totals:
+        """Return what this node has sent and heard of."""
+        return Totals(
+            enqueued=self._enqueued,
+            finished=self._finished,
+            busy_ms=self._busy_ms,
+            oldest_s=min((one.sent_s for one in self.sent.values()), default=None),
+            at_s=self._now_s(),
+        )
+
     def remember(self, job: Job) -> None:
         """Note a job as sent."""
-        self.totals.enqueued += 1
+        self._enqueued += 1
         self.sent[job.job_id] = Sent(job=job, sent_s=self._now_s())
 
     def unsent(self, job_id: str) -> None:
         """Forget a job that could not be sent."""
         if self.sent.pop(job_id, None) is not None:
-            self.totals.enqueued -= 1
+            self._enqueued -= 1
 
     def heard(self, ending: Ending) -> bool:
         """Take in how a job ended; return whether anybody here cared."""
         ours = self.sent.pop(ending.job_id, None) is not None
         self._heard.append(ending.job_id)
         if ours and ending.state is JobState.DONE:
-            self.totals.finished += 1
-            self.totals.busy_ms += ending.busy_ms
+            self._finished += 1
+            self._busy_ms += ending.busy_ms
         waiting = self._waiting.get(ending.job_id, ())
         for future in waiting:
             if not future.done():

@@ -265,9 +265,12 @@ class SqsQueue:
 
     async def _look(self, job_id: str) -> JobStatus:
         ending = await self._records.ending(job_id)
+        envelope = None if ending is not None else await self._known(job_id)
+        if ending is None and envelope is None:
+            # Either there is no such job, or it has ended between the two.
+            ending = await self._records.ending(job_id)
         if ending is not None:
             return ending.status()
-        envelope = await self._known(job_id)
         if envelope is None:
             raise NotFound(f"There is no job {job_id}.")
         holder, purged_s = await asyncio.gather(self._records.holder(job_id), self._records.purged_s())

@@ -1,0 +1,203 @@
+"""What only the queue on SQS promises: small messages, responses to their node, counts that are believed slowly."""
+
+import asyncio
+import json
+import time
+import uuid
+from contextlib import AsyncExitStack
+
+import pytest
+import structlog
+
+from conftest import LEASE_S, sqs_queue_bench
+from emulated_aws import REGION
+from facefleet.adapters.aws import Aws
+from facefleet.adapters.objects import Objects
+from facefleet.adapters.sqs_counts import Reading, Steady
+from facefleet.adapters.sqs_names import REQUEST_BYTES, open_queues
+from facefleet.adapters.sqs_queue import SqsQueue
+from facefleet.core.jobs import Answer, Detect, Enrol, Job, JobState
+
+SOON_S = 10.0
+
+
+def a_job(**changes):
+    job_id = str(uuid.uuid4())
+    return Job(**({"job_id": job_id, "task": Detect(image=f"inputs/{job_id}"), "created_s": time.time()} | changes))
+
+
+@pytest.fixture
+async def bench(aws):
+    async with sqs_queue_bench(aws) as bench:
+        yield bench
+
+
+async def answer_next(queue, body=b"{}"):
+    (lease,) = await queue.lease("w1", limit=1, wait_s=SOON_S)
+    await queue.finish(lease, Answer(job_id=lease.job.job_id, body=body), busy_ms=12.5)
+    return lease
+
+
+def queue_urls(aws, queue):
+    return aws.client("sqs").list_queues(QueueNamePrefix=queue._queues.name).get("QueueUrls", [])
+
+
+def response_url(aws, queue):
+    return next(url for url in queue_urls(aws, queue) if url.endswith("-resp-here"))
+
+
+async def until(true):
+    async with asyncio.timeout(SOON_S):
+        while not await true():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_request_weighs_less_than_the_course_allows(aws, bench):
+    """The photo is in the store; even a task that would weigh more travels as the id of its job."""
+    long = "ü" * 255
+    task = Enrol(image="inputs/1", collection="c" * 200, photo_sha256="0" * 64, person=long, external_image_id=long)
+    jobs = [a_job(), a_job(task=task), a_job(task=task)]
+    await bench.queue.put(jobs[0])
+    await bench.queue.put(jobs[1])
+    asking = asyncio.create_task(bench.queue.ask(jobs[2], wait_s=SOON_S))
+    for expected in (jobs[0].task, task, task):
+        (lease,) = await bench.queue.lease("w1", limit=1, wait_s=SOON_S)
+        assert lease.job.task == expected
+        await bench.queue.finish(lease, Answer(job_id=lease.job.job_id, body=b"{}"), busy_ms=1)
+    assert (await asking).body == b"{}"
+    attributes = aws.client("sqs").get_queue_attributes(
+        QueueUrl=next(iter(bench.queue._queues.lanes.values())), AttributeNames=["MaximumMessageSize"]
+    )
+    assert attributes["Attributes"]["MaximumMessageSize"] == str(REQUEST_BYTES)
+
+
+async def test_an_answer_of_any_size_comes_back(bench):
+    """What SQS does not take is fetched from the store."""
+    body = b'"' + b"x" * 2_000_000 + b'"'
+    asking = asyncio.create_task(bench.queue.ask(a_job(), wait_s=SOON_S))
+    await answer_next(bench.elsewhere, body)
+    assert (await asking).body == body
+
+
+async def test_a_response_that_nobody_waits_for_is_dropped_with_a_log_line(aws, bench):
+    """Neither kept, nor given to another client, nor the end of the listening."""
+    asking = asyncio.create_task(bench.queue.ask(a_job(), wait_s=SOON_S))
+    (lease,) = await bench.elsewhere.lease("w1", limit=1, wait_s=SOON_S)
+    with structlog.testing.capture_logs() as logs:
+        for text in ("no JSON", json.dumps({"id": "x"}), _stray()):
+            aws.client("sqs").send_message(QueueUrl=response_url(aws, bench.queue), MessageBody=text)
+        await until(lambda: _dropped(logs, 3))
+    await bench.elsewhere.finish(lease, Answer(job_id=lease.job.job_id, body=b"mine"), busy_ms=1)
+    assert (await asking).body == b"mine"
+
+
+def _stray():
+    ending = {"kind": "detect", "created": 0.0, "state": "done", "receives": 1, "token": "", "reason": "", "busy_ms": 1}
+    return json.dumps({"id": str(uuid.uuid4()), "body": "not mine", "error": None} | ending)
+
+
+async def _dropped(logs, count):
+    return sum(entry["event"].startswith("response dropped") for entry in logs) == count
+
+
+async def test_a_node_deletes_its_response_queue(aws):
+    """It is made at the first request and goes with the node."""
+    async with sqs_queue_bench(aws) as bench:
+        assert not any("-resp-" in url for url in queue_urls(aws, bench.queue))
+        await bench.queue.put(a_job())
+        assert response_url(aws, bench.queue)
+    assert not any("-resp-" in url for url in queue_urls(aws, bench.queue))
+
+
+async def test_the_queue_of_a_node_that_died_is_swept(aws, bench):
+    """By the next node, an hour after the dead one's last sign; a queue that bears no sign is somebody else's."""
+    name = bench.queue._queues.name
+    sqs = aws.client("sqs")
+    for node, tags in (("dead", {"facefleet-alive": str(int(aws.now_s()) - 4000)}), ("other", {})):
+        sqs.create_queue(QueueName=f"{name}-resp-{node}", tags=tags)
+    sqs.create_queue(QueueName=f"{name}-resp-alive", tags={"facefleet-alive": str(int(aws.now_s()))})
+    await bench.queue.put(a_job())
+    left = {url.rsplit("-", 1)[1] for url in queue_urls(aws, bench.queue) if "-resp-" in url}
+    assert left == {"alive", "here", "other"}
+
+
+async def test_a_message_that_is_no_request_goes_to_the_dead_letters(aws, bench):
+    """Somebody else's message must not stop the workers."""
+    aws.client("sqs").send_message(QueueUrl=next(iter(bench.queue._queues.lanes.values())), MessageBody="test_00.jpg")
+    assert await bench.queue.lease("w1", limit=1, wait_s=0) == []
+    counts = await bench.queue.counts()
+    assert (counts.visible, counts.dead) == (0, 1)
+
+
+async def test_a_worker_that_died_between_answer_and_deletion_loses_nothing(aws, bench):
+    """The next receiver finds the ending, tells the client and deletes the message."""
+    job = a_job()
+    asking = asyncio.create_task(bench.queue.ask(job, wait_s=SOON_S))
+    (lease,) = await bench.elsewhere.lease("w1", limit=1, wait_s=SOON_S)
+    leases = bench.elsewhere._leases
+
+    async def die(*_):
+        raise ConnectionError
+
+    tell = leases.answers.tell
+    leases.answers.tell = die
+    with pytest.raises(ConnectionError):
+        await bench.elsewhere.finish(lease, Answer(job_id=job.job_id, body=b"1"), busy_ms=1)
+    leases.answers.tell = tell
+    await bench.elapse(LEASE_S + 1)
+    assert await bench.elsewhere.lease("w2", limit=1, wait_s=0) == []
+    assert (await asking).body == b"1"
+    assert (await bench.queue.counts()).in_flight == 0
+
+
+async def test_a_process_that_sends_nothing_knows_the_totals(bench):
+    """A controller alone sees what web nodes sent and heard of, some seconds late."""
+    for _ in range(3):
+        await bench.queue.put(a_job())
+    lease = await answer_next(bench.elsewhere)
+    await until(lambda: _done(bench.queue, lease.job.job_id))
+    await bench.elapse(6)
+    await until(lambda: _finished(bench.queue, 1))
+    await bench.elapse(6)
+    await bench.queue.counts()
+    counts = await bench.elsewhere.counts()
+    assert (counts.enqueued_total, counts.finished_total, counts.busy_ms_total) == (3, 1, 12.5)
+    assert counts.oldest_age_s >= 12
+
+
+async def _done(queue, job_id):
+    return (await queue.status(job_id)).state is JobState.DONE
+
+
+async def _finished(queue, count):
+    return (await queue.counts()).finished_total == count
+
+
+@pytest.mark.parametrize("odd", [Reading(0, 0, 0), Reading(900, 0, 0), Reading(0, 900, 0)])
+def test_one_odd_reading_changes_nothing(odd):
+    """Whatever SQS says once, the controller hears what it says otherwise."""
+    steady, usual = Steady(), Reading(visible=40, in_flight=10, dead=1)
+    heard = [steady.take(reading) for reading in (usual, usual, usual, odd, usual, usual)]
+    assert set(heard) == {usual}
+
+
+def test_a_real_change_is_heard_one_reading_later():
+    """Two readings that agree are believed."""
+    steady, before, after = Steady(), Reading(0, 0, 0), Reading(100, 0, 0)
+    for _ in range(3):
+        steady.take(before)
+    assert [steady.take(after) for _ in range(2)] == [before, after]
+
+
+async def test_a_response_queue_of_a_given_name_is_used_and_left(aws):
+    """`--response-queue NAME`: the only web node uses that queue, and leaves it when it ends."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    aws.client("sqs").create_queue(QueueName=f"{name}-answers")
+    aws.client("s3").create_bucket(Bucket=name)
+    async with Aws(REGION) as account, AsyncExitStack() as made:
+        queues = await open_queues(account, name, lease_s=LEASE_S, max_receives=3, create=True, undo=made)
+        store = Objects(f"s3://{name}", region=REGION)
+        async with SqsQueue(account, queues, store, node="n", responses=f"{name}-answers", shared=True) as queue:
+            await queue.put(a_job())
+            await answer_next(queue)
+    assert aws.client("sqs").list_queues(QueueNamePrefix=f"{name}-answers")["QueueUrls"]

@@ -1,5 +1,6 @@
 """`facefleet deploy aws`: make, change or delete an installation in the AWS account that the credentials open."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ _deploy = typer.Typer(help="Install facefleet elsewhere.", no_args_is_help=True)
 commands.add_typer(_deploy, name="deploy")
 
 _IMAGES = "facefleet-*"
+_NAME = "[a-z0-9][a-z0-9-]{1,30}[a-z0-9]"  # as in the template
 _DONE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 _SOUND = _DONE | {"UPDATE_ROLLBACK_COMPLETE"}
 
@@ -65,6 +67,8 @@ def aws(
     as_json: AsJson = False,
 ) -> None:
     """Make, change or delete an installation on AWS; says what it costs and asks before it acts."""
+    if re.fullmatch(_NAME, name) is None:
+        raise Failure(f"{name!r} is no name for buckets: 3 to 32 lower-case letters, digits and dashes.")
     calls, stack = _open(name)
     status = stack.status()
     if status is not None and status.endswith("_IN_PROGRESS"):
@@ -186,6 +190,8 @@ def _cost(prices: "Prices", parameters: Mapping[str, str]) -> "HourlyCost":
         )
     except NotFound as error:
         raise Failure(f"{error.detail} Name a list that has it with --prices.") from error
+    except ValueError as error:
+        raise Failure(f"MaxWorkers is a number, not {parameters['MaxWorkers']}.") from error
 
 
 def _tell_cost(cost: "HourlyCost", prices: "Prices", parameters: Mapping[str, str], region: str | None) -> None:

@@ -194,11 +194,28 @@ def test_missing_credentials_are_one_sentence(deploy, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"AWS_PROFILE": "nobody"}, "There are no usable AWS credentials"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}, "AWS cannot be reached"),
+    ],
+)
+def test_what_is_wrong_with_the_surroundings_is_one_sentence(deploy, tmp_path, setting, sentence):
+    """A profile that does not exist, a network that is away."""
+    refused = deploy("nobody", "--yes", env=setting | {"AWS_CONFIG_FILE": str(tmp_path / "none")})
+    assert refused.returncode == 3
+    assert refused.stderr.startswith(f"facefleet: {sentence}")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--set", "Workers=3"], "The template has no parameter Workers; it has "),
         (["--set", "MaxWorkers"], "--set MaxWorkers says no value"),
         (["--set", "WorkerType=x9.large"], "There is no price of x9.large"),
+        (["--set", "MaxWorkers=many"], "MaxWorkers is a number, not many."),
+        (["--name", "A B"], "'A B' is no name for buckets"),
         (["--delete"], "There is no stack facefleet-wrong in the region us-east-1."),
         (["--prices", "none.toml"], "none.toml holds no prices"),
     ],
@@ -219,6 +236,15 @@ def test_two_installations_do_not_share_workers(deploy, there):
     assert "--set Instances=NAME" in refused.stderr
     assert there("second") == set()
     assert deploy("second", "--yes", "--set", "Instances=second").returncode == 0
+
+
+def test_without_a_region_it_says_which_variable_to_set(facefleet, emulator, monkeypatch, tmp_path):
+    """Nothing is guessed: an installation in a region that nobody looks at costs money for months."""
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(variable)
+    refused = facefleet("deploy", "aws", "--name", "lost", env={"AWS_CONFIG_FILE": str(tmp_path / "none")})
+    assert refused.returncode == 3
+    assert refused.stderr.endswith("on the stack facefleet-lost: set AWS_REGION.\n")
 
 
 def test_without_an_image_it_says_what_to_do(facefleet, emulator):

@@ -17,10 +17,16 @@ class Calls:
 
     Args:
         region: None asks the AWS profile.
+
+    Raises:
+        AwsRefusal: there is no such AWS profile.
     """
 
     def __init__(self, region: str | None) -> None:
-        self._session: Any = boto3.session.Session(region_name=region)
+        try:
+            self._session: Any = boto3.session.Session(region_name=region)
+        except BotoCoreError as error:
+            raise _refusal(error, "sts", "get_caller_identity", "the account") from error
         self._clients: dict[str, Any] = {}
 
     @property

@@ -41,12 +41,14 @@ system-packages:
 	@touch $@
 
 # Hash-pinned requirements for every platform, without the address of any index.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-annotate --no-header pyproject.toml
+
 lock: .venv/test
 	$(PIP) uv
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header pyproject.toml -o requirements/run.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --extra test pyproject.toml -c requirements/run.txt -o requirements/test.txt
+	$(COMPILE) -o requirements/run.txt
+	$(COMPILE) --extra aws -c requirements/run.txt -o requirements/aws.txt
+	$(COMPILE) --extra test -c requirements/run.txt -o requirements/test.txt
 
 clean:
 	rm -rf .venv build *.egg-info src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,6 @@
 """`facefleet fleet`: why the fleet is as large as it is, and what it costs."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -14,14 +14,9 @@ fleet = typer.Typer(no_args_is_help=True, help="Explain what the controller did,
 commands = typer.Typer()
 commands.add_typer(fleet, name="fleet")
 
-_NUMBERS = {
-    "waiting": "visible",
-    "in work": "in_flight",
-    "oldest s": "oldest_age_s",
-    "running": "running",
-    "pending": "pending",
-    "boot s": "boot_s",
-}
+# What the reasons leave out; all the numbers are in --json.
+_NUMBERS = {"running": "running", "oldest s": "oldest_age_s", "boot s": "boot_s"}
+_SOON = timedelta(hours=20)
 
 
 @fleet.command(
@@ -106,7 +101,9 @@ def _decided(decision: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _when(timestamp: str) -> str:
-    return f"{datetime.fromisoformat(timestamp).astimezone():%Y-%m-%d %H:%M:%S}"
+    """Return the local time, with the date unless it is of the last hours."""
+    at = datetime.fromisoformat(timestamp)
+    return f"{at.astimezone():%H:%M:%S}" if datetime.now(UTC) - at < _SOON else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _amount(amount: float | None) -> str:

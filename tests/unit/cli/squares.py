@@ -114,7 +114,7 @@ class StandIn:
             (70.0, 5, 0, "1 is enough: hold."),
         ):
             decision = Decision(start=start, drain=(), reason=reason)
-            await service.roster.record(decision, at_s=at_s, seen={"enqueued_total": total, "visible": 1 - start})
+            await service.roster.record(decision, at_s=at_s, seen={"enqueued_total": total, "oldest_age_s": 0.25})
         listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         working = asyncio.create_task(self._work(service), name="worker")

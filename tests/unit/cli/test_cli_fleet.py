@@ -11,7 +11,8 @@ def test_decisions_are_explained(service):
     assert ran.returncode == 0, ran.stderr
     heading, line = (line.split("\t") for line in ran.stdout.splitlines())
     told = dict(zip(heading, line, strict=True))
-    assert (told["start"], told["drain"], told["waiting"], told["reason"]) == ("1", "", "0", "1 waits, 0 run: start 1.")
+    assert (told["start"], told["drain"], told["reason"]) == ("1", "", "1 waits, 0 run: start 1.")
+    assert (told["running"], told["oldest s"]) == ("0", "0.25")
     assert told["when"].startswith("1970-01-01 ")
     assert [row.split("\t")[-1] for row in service("fleet", "explain", "--all", "-n", "1").stdout.splitlines()] == [
         "reason",
@@ -22,7 +23,7 @@ def test_decisions_are_explained(service):
 def test_decisions_for_programs_hold_all_the_numbers(service):
     """As `GET /v1/fleet/decisions` has them."""
     (decision,) = json.loads(service("fleet", "explain", "--json").stdout)
-    assert (decision["start"], decision["seen"]) == (1, {"enqueued_total": 0, "visible": 0})
+    assert (decision["start"], decision["seen"]) == (1, {"enqueued_total": 0, "oldest_age_s": 0.25})
 
 
 def test_the_history_is_printed_oldest_first(service):

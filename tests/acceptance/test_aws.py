@@ -169,3 +169,26 @@ def test_instances_that_die_and_a_controller_that_is_killed_lose_nothing(cloud, 
         for controller in controllers:
             controller.kill()
             controller.wait()
+
+
+def test_queue_and_store_are_chosen_by_their_urls(aws, postgres_url, home, face):
+    """In a TOML file; what exists is used as it is, workers may be processes, and names may be the course's."""
+    name = f"u{uuid.uuid4().hex[:8]}"
+    sqs, s3 = aws.client("sqs"), aws.client("s3")
+    sqs.create_queue(QueueName=name)
+    s3.create_bucket(Bucket=name)
+    config = home / "mine.toml"
+    config.write_text(
+        f'queue_url = "sqs://{name}"\nstore_url = "s3://{name}"\nkey_naming = "filename"\n'
+        f'database_url = "{postgres_url}"\nmax_workers = 1\n'
+    )
+    with Program(home / "data", "--config", str(config)) as program:
+        assert post(program, 0, (face, face)) == (200, "test_00:unknown")
+        found = {one["Key"] for one in s3.list_objects_v2(Bucket=name)["Contents"]}
+        assert {key for key in found if not key.startswith("jobs/")} == {"inputs/test_00.jpg", "outputs/test_00"}
+        assert s3.get_object(Bucket=name, Key="outputs/test_00")["Body"].read() == b"unknown"
+        submitted = httpx.post(f"{program.url}/v1/jobs", params={"kind": "detect"}, files={"image": face})
+        job = httpx.get(f"{program.url}{submitted.headers['location']}", params={"wait_s": 20}, timeout=60).json()
+        assert (job["state"], len(job["answer"]["faces"])) == ("done", 1)
+    queues = {url.rsplit("/", 1)[1] for url in sqs.list_queues(QueueNamePrefix=name)["QueueUrls"]}
+    assert queues == {name, f"{name}-bulk", f"{name}-dead"}

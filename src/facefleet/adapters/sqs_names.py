@@ -47,7 +47,8 @@ async def open_queues(
     requests = await find(aws, name)
     if requests is None and not create:
         raise AwsRefusal(
-            f"AWS knows no queue {name} in this region: check its name and AWS_REGION, or let --create make it.",
+            f"AWS knows no queue {name} in this region: check its name and AWS_REGION, or let --create make it "
+            "(asked by sqs:GetQueueUrl).",
             _ABSENT[0],
         )
     dead_name = await _dead_letters_of(aws, name, requests) or f"{name}-dead"

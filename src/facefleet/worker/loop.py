@@ -108,6 +108,7 @@ class Worker:
             await self._concluding.acquire()
             busy_ms = (perf_counter() - began_s) * 1e3 / len(batch)
             tasks.create_task(self._conclude(batch, findings, busy_ms), name="conclude")
+            await asyncio.sleep(0)  # who waits for an answer goes before the search for more work
             # Whoever withdrew a job meanwhile gets no inference.
             batch = [work for work in following if work.lease.token in self._held]
 

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from facefleet.cli.exits import Failure
+
 if TYPE_CHECKING:
     from facefleet.cli.client import Client
 
@@ -19,5 +21,12 @@ def connect(url: str | None) -> "Client":
 
 
 def api(*parts: str) -> str:
-    """Return `/v1/…` with each part quoted, so that a name may hold any character."""
+    """Return `/v1/…` with each part quoted, so that a name may hold any character.
+
+    Raises:
+        Failure: a part is empty, `.` or `..`; the address would be that of something else.
+    """
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise Failure(f"{part!r} names nothing; nothing was sent.")
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)

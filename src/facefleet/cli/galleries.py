@@ -74,7 +74,8 @@ def persons(
         if delete is not None:
             _ask(f"Delete {delete} with all their faces from the collection {collection}, for good?", yes=yes)
             gone = client.delete(api("collections", collection, "persons", delete))
-            tables.say(f"Deleted {delete} with {tables.counted(gone['deleted'], 'face')}.")
+            faces = "" if gone is None else f" with {tables.counted(gone['deleted'], 'face')}"
+            tables.say(f"Deleted {delete}{faces}.")
             return
         found = list(client.items(api("collections", collection, "persons")))
     if as_json:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facefleet.cli.exits import Failure
-from facefleet.cli.tables import harmless
+from facefleet.core.names import has_place_in_url, is_printable
 
 PHOTO_SUFFIXES = frozenset(
     (
@@ -147,6 +147,11 @@ def _row(path: Path, line: int, row: dict[str, str | None]) -> NamedPhoto:
 def _name(text: str, where: str) -> str:
     """Return a person's name in one spelling: macOS writes the same name in other code points (NFD) than keyboards."""
     name = unicodedata.normalize("NFC", text).strip()
-    if not name or name != harmless(name):
-        raise Failure(f"{where} is not a name: it is empty, or holds a line break or bytes that are no text.")
+    if not name or not all(map(is_printable, name)):
+        raise Failure(
+            f"{where} is not a name: it is empty, or holds a line break, bidirectional formatting or bytes that are "
+            "no text."
+        )
+    if not has_place_in_url(name):
+        raise Failure(f"{where} is not a name: it is . or .., or has them or nothing beside a slash.")
     return name

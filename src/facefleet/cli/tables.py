@@ -5,7 +5,6 @@ Names come from strangers' photos and folders, so control characters never reach
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Control characters, surrogates (bytes of a file name that are no text), line and paragraph separators.
-_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+from facefleet.core.names import is_printable
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, long: Sequence[str] = ()) -> None:
@@ -59,5 +57,5 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def harmless(text: str) -> str:
-    """Return the text with control characters, line breaks and broken bytes replaced."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in _CONTROLS else one for one in text)
+    """Return the text with what breaks or reorders a line, and broken bytes, replaced."""
+    return "".join(one if is_printable(one) else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -15,7 +15,7 @@ from facefleet.core.faces import Box, EnrolledFace, Person, Pose, Quality
 from facefleet.errors import NotFound
 from facefleet.usecases import galleries
 from facefleet.web.paging import Deleted, Listing, PageQuery, listing
-from facefleet.web.parameters import CollectionId, EnrolQuery, PersonName, PersonQuery
+from facefleet.web.parameters import CollectionId, EnrolQuery, PersonName, PersonQuery, Printable
 from facefleet.web.photos import form_schema
 from facefleet.web.recognition import recognise
 from facefleet.web.room import RoomGiven
@@ -52,13 +52,13 @@ class FacesQuery(PageQuery):
     """Which faces to list."""
 
     after: UUID | None = Field(default=None, description="Id of the last face seen.")
-    person: PersonName | None = Field(default=None, description="Only this person's.")
+    person: Printable | None = Field(default=None, description="Only this person's.")
 
 
 class PersonsQuery(PageQuery):
     """Which persons to list."""
 
-    after: PersonName | None = Field(default=None, description="Name of the last person seen.")
+    after: Printable | None = Field(default=None, description="Name of the last person seen.")
 
 
 @router.post(

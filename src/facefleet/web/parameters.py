@@ -11,29 +11,28 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from facefleet.core.jobs import Detect, Enrol, Identify, Lane, Task, Verify
+from facefleet.core.names import has_place_in_url, is_printable
 
 _MAX_NAME = 255
-# Control characters, surrogates, line and paragraph separators: they break logs, files and `<stem>:<label>`.
-_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
     """Return a name trimmed and in Unicode's composed form (NFC), in which names that look alike are equal.
 
     Raises:
-        ValueError: it is empty, longer than 255 characters, or holds a control character.
+        ValueError: it is empty, longer than 255 characters, or holds a character that breaks lines or reorders them.
     """
     text = unicodedata.normalize("NFC", text.strip())
     if not 1 <= len(text) <= _MAX_NAME:
         raise ValueError(f"must have 1 to {_MAX_NAME} characters, not counting spaces around them")
-    if any(unicodedata.category(character) in _UNPRINTABLE for character in text):
-        raise ValueError("must hold no line breaks or other control characters")
+    if not all(map(is_printable, text)):
+        raise ValueError("must hold no line breaks, control characters or bidirectional formatting")
     return text
 
 
 def _no_path(name: str) -> str:
-    if name in (".", ".."):
-        raise ValueError("must not be . or .., which in a URL mean another place")
+    if not has_place_in_url(name):
+        raise ValueError("must not be . or .., nor have them or nothing beside a slash: in a URL that is another place")
     return name
 
 
@@ -43,7 +42,8 @@ CollectionId = Annotated[
     StringConstraints(pattern=r"^[a-zA-Z0-9_.\-]+$", min_length=1, max_length=_MAX_NAME),
     AfterValidator(_no_path),
 ]
-PersonName = Annotated[str, AfterValidator(printable)]
+Printable = Annotated[str, AfterValidator(printable)]
+PersonName = Annotated[Printable, AfterValidator(_no_path)]
 Similarity = Annotated[float, Field(ge=0, le=100, description="Similarity, 0-100, from which a face is named.")]
 
 

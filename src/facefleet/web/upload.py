@@ -5,12 +5,12 @@ split at the colon. Errors are one sentence of text and never status 200 (`probl
 """
 
 import json
-import unicodedata
 from pathlib import PurePosixPath
 
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse
 
+from facefleet.core.names import is_printable
 from facefleet.errors import InvalidInput
 from facefleet.usecases.filing import file_by_name
 from facefleet.web.parameters import IdentifyQuery
@@ -72,8 +72,7 @@ def suffix(filename: str) -> str:
 
 def _one_word(text: str) -> str:
     """Keep what has a meaning between two colons of one line; a colon becomes `_`."""
-    kept = (character for character in text if unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp"))
-    return "".join(kept).replace(":", "_").strip()
+    return "".join(filter(is_printable, text)).replace(":", "_").strip()
 
 
 def _only_photo(parts: list[Photo]) -> Photo:

@@ -118,6 +118,16 @@ def test_a_collection_with_an_impossible_name_is_refused(service, people):
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize("name", ["..", ".", ""])
+def test_deleting_a_person_never_deletes_the_collection(service, stand_in, people, name):
+    """Clients resolve `persons/..` to the collection itself; status 2, one sentence, and nothing is sent."""
+    service("enrol", "staff", people)
+    ran = service("persons", "staff", "--delete", name, "--yes")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert httpx.get(f"{stand_in.url}/v1/collections/staff").json()["persons"] == 2
+    assert service("collections", "..", "--delete", "--yes").returncode == 2
+
+
 def test_ctrl_c_stops_cleanly_and_says_how_far_it_got(stand_in, tmp_path):
     """Photos on the way are still counted, none are begun, and a second run does the rest."""
     folder = tmp_path / "Ada"

@@ -69,6 +69,12 @@ def test_a_folder_whose_name_is_no_text_is_refused(tmp_path):
     assert "not a name" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["..", ".", "a/..", "/", "Ada\u202ebob", "\u2066Ada"])
+def test_a_name_that_means_another_place_or_reads_as_another_name_is_refused(tmp_path, name):
+    """Whoever is enrolled as `..` could not be deleted without their collection."""
+    assert "--person is not a name" in refusal(touch(tmp_path, "1.jpg"), name)
+
+
 def test_a_folder_of_one_persons_photos_is_named_by_the_option(tmp_path):
     """With --person a folder is all theirs."""
     touch(tmp_path, "1.jpg", "old/2.jpg")

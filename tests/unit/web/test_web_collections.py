@@ -93,10 +93,23 @@ async def test_names_are_kept_trimmed_and_composed(client, photo, given, kept):
     assert (person["person"], person["faces"]) == (kept, 1)
 
 
-@pytest.mark.parametrize("name", ["", "   ", "two\nlines", "nul\x00", "x" * 256, "\u2028"])
+@pytest.mark.parametrize("name", ["", "   ", "two\nlines", "nul\x00", "x" * 256, "\u2028", "Ada\u202ebob", "\u2066Ada"])
 async def test_names_that_cannot_be_printed_on_a_line_are_refused(client, photo, name):
-    """They would break logs, files and the course's contract."""
+    """They would break logs, files and the course's contract, or be read as another name."""
     assert "person" in said(await enrol(client, photo, person=name), 422, "InvalidRequest")
+
+
+@pytest.mark.parametrize("name", [".", "..", "../..", "a/..", "./a", "/", "a//b"])
+async def test_no_person_is_called_what_a_url_takes_for_another_place(client, photo, name):
+    """To delete the person `..` would be to delete their collection; one of that name is neither made nor deleted."""
+    assert "person" in said(await enrol(client, photo, person=name), 422, "InvalidRequest")
+    path = "/v1/collections/default/persons/" + name.replace("/", "%2F").replace(".", "%2E")
+    said(await client.delete(path), 422, "InvalidRequest")
+
+
+async def test_a_listing_goes_on_after_a_person_whom_only_rekognition_could_name(client):
+    """There a user may be called `..`; a listing whose page ends with them has a next page."""
+    assert (await client.get("/v1/collections/default/persons", params={"after": ".."})).status_code == 200
 
 
 async def test_enrolling_into_an_unknown_collection_names_it(client, photo, worker):

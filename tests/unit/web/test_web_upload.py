@@ -55,6 +55,7 @@ async def test_only_the_largest_face_is_searched_for(client, worker, photo):
         ("two\r\nX-Evil: 1.jpg", "twoX-Evil_ 1"),
         ("line\u2028separator.jpg", "lineseparator"),
         ("nul\x00byte.jpg", "nulbyte"),
+        ("gpj\u202egnp.jpg", "gpjgnp"),
         ("", "photo"),
         ("/", "photo"),
         ("..", "photo"),

@@ -93,11 +93,67 @@ def test_a_closed_folder_is_opened_for_the_server_alone(postgres_folder):
         EmbeddedPostgres(shared / "data").start()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes where another account may put links; run it as root")
+@pytest.mark.parametrize("name", ["starting", "owner", "data/facefleet.conf"])
+def test_root_follows_no_link_that_the_servers_account_planted(postgres_folder, tmp_path, name):
+    """Who takes over the database's account must not make root empty, overwrite or give away a file of root's."""
+    folder, victim = postgres_folder / "postgres", tmp_path / "victim"
+    with EmbeddedPostgres(folder):
+        pass
+    victim.write_text("root's own")
+    victim.chmod(0o600)
+    (folder / name).unlink()
+    (folder / name).symlink_to(victim)
+    os.chown(folder / name, folder.stat().st_uid, folder.stat().st_gid, follow_symlinks=False)
+    if name == "data/facefleet.conf":
+        with EmbeddedPostgres(folder) as server:
+            assert answers(server.url())
+    else:
+        with pytest.raises(Unavailable, match="link"):
+            EmbeddedPostgres(folder).start()
+    assert victim.read_text() == "root's own"
+    assert (victim.stat().st_uid, stat.S_IMODE(victim.stat().st_mode)) == (0, 0o600)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes where another account may put links; run it as root")
+def test_root_writes_nothing_into_a_folder_that_the_servers_account_links_to(postgres_folder, tmp_path):
+    """Else its configuration would appear, the account's own, in a folder whose files root obeys."""
+    with EmbeddedPostgres(postgres_folder):
+        pass
+    (postgres_folder / "data").rename(postgres_folder / "moved")
+    (tmp_path / "PG_VERSION").write_text("18\n")
+    (postgres_folder / "data").symlink_to(tmp_path)
+    with pytest.raises((Unavailable, OSError)):
+        EmbeddedPostgres(postgres_folder).start()
+    assert not (tmp_path / "facefleet.conf").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives the folder to another account; run it as root")
+def test_root_gives_away_no_folder_that_a_link_names(postgres_folder):
+    """A link in the folder's place is refused, and what it names stays root's."""
+    (postgres_folder / "roots").mkdir(mode=0o755)
+    (postgres_folder / "postgres").symlink_to(postgres_folder / "roots")
+    with pytest.raises(Unavailable, match="cannot be written"):
+        EmbeddedPostgres(postgres_folder / "postgres").start()
+    assert (postgres_folder / "roots").stat().st_uid == 0
+
+
+@pytest.mark.parametrize("folder", ["/proc/facefleet", "{file}/below"])
+def test_a_folder_that_cannot_be_made_is_named_in_a_sentence(tmp_path, folder):
+    """Below a file, and where nobody can write, not even root."""
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match=r"cannot be written: .*--data"):
+        EmbeddedPostgres(Path(folder.format(file=tmp_path / "file"))).start()
+
+
 def test_a_long_path_is_no_obstacle(postgres_folder):
-    """A socket's name may have some hundred bytes; a folder may have more, and odd characters."""
+    """A socket's name may have some hundred bytes, a folder more, and odd characters; the socket's folder goes too."""
     folder = postgres_folder / ("it's 100 % long " * 8)
     with EmbeddedPostgres(folder) as server:
         assert answers(server.url())
+        short = server._socket_folder()
+        assert short != folder
+    assert not short.exists()
 
 
 def test_several_programs_may_start_it_at_once(postgres_folder):

@@ -7,10 +7,13 @@ Who may start and who must stop is settled by two locks in the folder, which the
 `starting` is held while something changes, `owner` for life. Anybody may start the server; its owner stops it. A server
 left over from a killed run has no owner, so the next to come adopts it.
 
+The folder is the account's that the server runs as, which may put links into it: as root nothing here follows one.
+
 Secrets: the server listens on a Unix socket in a folder of mode 0700 and demands a password, which lies in a 0600 file
 beside the data. The URL names that file, so the URL itself is no secret. The superuser cannot log in at all.
 """
 
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -21,7 +24,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -111,6 +114,8 @@ class EmbeddedPostgres:
                 stop = ["-D", str(self._data), "-w", "-t", str(_STOP_TIMEOUT_S), "-s", "stop"]
                 if self._run("pg_ctl", *stop, "-m", "fast") != "":
                     self._run("pg_ctl", *stop, "-m", "immediate")
+            if self._socket_folder() != self._folder:
+                shutil.rmtree(self._socket_folder(), ignore_errors=True)
             self._owner.close()
             self._owner = None
 
@@ -133,16 +138,25 @@ class EmbeddedPostgres:
         return psycopg.pq.PGconn.ping(conninfo.encode()) == psycopg.pq.Ping.OK
 
     def _prepare_folder(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._account.own(self._folder)
-        self._folder.chmod(0o700)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                os.fchown(folder, self._account.uid, self._account.gid)
+                os.fchmod(folder, 0o700)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise Unavailable(
+                f"{self._folder} cannot be written: {error.strerror}. Choose another folder with --data."
+            ) from error
         if os.geteuid() == 0:
             self._account.let_through(self._folder)
             self._account.let_through(self._bin / "postgres")
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        with (self._folder / "starting").open("wb") as lock:
+        with self._lock("starting") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -150,7 +164,7 @@ class EmbeddedPostgres:
         if self._owner is not None:
             return
         with ExitStack() as stack:
-            lock = stack.enter_context((self._folder / "owner").open("wb"))
+            lock = stack.enter_context(self._lock("owner"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -171,7 +185,7 @@ class EmbeddedPostgres:
         self._write(self._passfile, f"*:*:*:{_ROLE}:{password}\n", owned_by_server=False)
         self._must_run("initdb", "-D", str(fresh), "-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=reject")
         self._write(fresh / "pg_hba.conf", f"local all {_ROLE} scram-sha-256\n")
-        with (fresh / "postgresql.conf").open("a") as settings:
+        with os.fdopen(self._open(fresh / "postgresql.conf", os.O_WRONLY | os.O_APPEND), "w") as settings:
             settings.write("include 'facefleet.conf'\n")
         self._write(fresh / "facefleet.conf", "")
         alone = ["--single", "-D", str(fresh), "-c", "exit_on_error=on", "template1"]
@@ -217,17 +231,46 @@ class EmbeddedPostgres:
         digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
         short = Path(tempfile.gettempdir()) / f"facefleet-{digest}"
         short.mkdir(mode=0o700, exist_ok=True)
-        if short.stat().st_uid not in {os.geteuid(), self._account.uid} or short.is_symlink():
+        if short.lstat().st_uid not in {os.geteuid(), self._account.uid} or short.is_symlink():
             raise Unavailable(f"{short} belongs to somebody else; the database needs it for its socket.")
         self._account.own(short)
         return short
 
     def _write(self, path: Path, text: str, *, owned_by_server: bool = True) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        """Write a file anew; what stood under its name, be it a link, is not touched."""
+        with self._parent(path) as parent, suppress(FileNotFoundError):
+            os.unlink(path.name, dir_fd=parent)
+        with os.fdopen(self._open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
             file.write(text)
-        if owned_by_server:
-            self._account.own(path)
+            if owned_by_server:
+                os.fchown(file.fileno(), self._account.uid, self._account.gid)
+
+    def _lock(self, name: str) -> IO[bytes]:
+        return os.fdopen(self._open(self._folder / name, os.O_RDWR | os.O_CREAT), "r+b")
+
+    def _open(self, path: Path, flags: int) -> int:
+        """Open a file below the folder that nobody else shall read.
+
+        Raises:
+            Unavailable: it cannot be opened, or it or a folder on the way is a link.
+        """
+        try:
+            with self._parent(path) as parent:
+                return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
+        except OSError as error:
+            reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+            raise Unavailable(f"{path} cannot be written: {reason}.") from error
+
+    @contextmanager
+    def _parent(self, path: Path) -> Iterator[int]:
+        """Yield a descriptor of the folder that a file lies in; no step from our folder to there follows a link."""
+        with ExitStack() as opened:
+            here = None
+            for step in (self._folder, *path.parent.relative_to(self._folder).parts):
+                here = os.open(step, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+                opened.callback(os.close, here)
+            assert here is not None
+            yield here
 
     def _must_run(self, program: str, *arguments: str, stdin: str = "") -> None:
         problem = self._run(program, *arguments, stdin=stdin)

@@ -33,9 +33,9 @@ class Account:
     gid: int
 
     def own(self, path: Path) -> None:
-        """Give a file or folder to the account."""
-        if path.stat().st_uid != self.uid:
-            os.chown(path, self.uid, self.gid)
+        """Give a file or folder to the account; a link is not followed, for the account itself may have made it."""
+        if path.lstat().st_uid != self.uid:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def can_search(self, folder: Path) -> bool:
         """Return whether mode bits let the account through a folder."""

@@ -159,6 +159,13 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("it must begin with postgresql:// or postgres://")
+        return url
+
     @model_validator(mode="after")
     def _room_to_scale(self) -> "Settings":
         if self.min_workers > self.max_workers:

@@ -1,6 +1,7 @@
 """What every object store must do; run over a folder, obstore's own memory store, and buckets of an emulated S3."""
 
 import os
+import stat
 import time
 import uuid
 
@@ -9,7 +10,7 @@ import pytest
 from emulated_aws import REGION
 from facefleet.adapters.objects import Objects
 from facefleet.adapters.split_store import SplitStore
-from facefleet.errors import NotFound, Unavailable
+from facefleet.errors import NotFound, Unavailable, WrongSettings
 
 
 @pytest.fixture(params=["folder", "memory", "s3", "three buckets"])
@@ -20,6 +21,37 @@ def store(request, tmp_path):
         return Objects("memory:///")
     inputs, outputs, rest = buckets(request.getfixturevalue("aws"), 3)
     return rest if request.param == "s3" else SplitStore(rest, {"inputs/": inputs, "outputs/": outputs})
+
+
+@pytest.mark.parametrize("folder", ["file:///proc/facefleet", "{below}/store"])
+def test_a_folder_that_cannot_be_made_is_named_in_a_sentence(tmp_path, folder):
+    """Below a file, and where nobody can write, not even root."""
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match=r"cannot be written: .*--data"):
+        Objects(folder.format(below=(tmp_path / "file").as_uri()))
+
+
+def test_a_folder_of_ours_that_others_can_read_is_closed(tmp_path):
+    """One that an earlier release, or somebody's umask, made."""
+    tmp_path.chmod(0o755)
+    Objects(tmp_path.as_uri())
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_holds_more_than_photos_keeps_its_mode(tmp_path):
+    """Whoever keeps photos right in `/srv` has other services there."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "www").mkdir()
+    Objects(tmp_path.as_uri())
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("url", ["nonsense://x", "nonsense", "file", "://"])
+def test_a_url_that_names_no_store_is_refused_in_a_sentence(url):
+    """And the sentence says what would name one."""
+    with pytest.raises(WrongSettings, match=r"is no store; write file:///FOLDER") as caught:
+        Objects(url)
+    assert "\n" not in caught.value.detail
 
 
 def buckets(aws, count):

@@ -42,6 +42,8 @@ def test_an_argument_beats_the_environment_and_that_beats_the_file(tmp_path, mon
         {"min_workers": 9, "max_workers": 2},
         {"no_such_setting": 1},
         {"request_timeout_s": 5, "lease_s": 5},
+        {"database_url": "localhost:5432"},
+        {"database_url": "mysql://localhost/faces"},
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(wrong):

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from facefleet.errors import Unavailable
 from facefleet.vision.models.cache import CONVERTER_VERSION, load_models
 from facefleet.vision.models.dlib_format import read_network
 from facefleet.vision.models.weights import FIVE_POINTS, WeightFile, WeightsError
@@ -58,6 +60,14 @@ def test_a_damaged_cache_is_made_again(tmp_path, models):
     file = tmp_path / f"models-v{CONVERTER_VERSION}" / "refine"
     file.write_bytes(file.read_bytes()[:1000])
     assert load_models(tmp_path).refine == models.refine
+
+
+@pytest.mark.parametrize("folder", ["/proc/facefleet", "{file}/below"])
+def test_a_cache_that_cannot_be_written_is_named_in_a_sentence(tmp_path, folder):
+    """With the setting that names another."""
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match=r"cannot be written: .*FACEFLEET_CACHE"):
+        load_models(Path(folder.format(file=tmp_path / "file")))
 
 
 def test_the_engine_runs_without_the_packages_that_carried_its_weights(model_cache):

@@ -266,7 +266,7 @@ class EmbeddedPostgres:
         """Yield a descriptor of the folder that a file lies in; no step from our folder to there follows a link."""
         with ExitStack() as opened:
             here = None
-            for step in (self._folder, *path.parent.relative_to(self._folder).parts):
+            for step in (str(self._folder), *path.parent.relative_to(self._folder).parts):
                 here = os.open(step, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
                 opened.callback(os.close, here)
             assert here is not None

@@ -18,11 +18,12 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from facefleet.errors import NotFound, Unavailable
+from facefleet.errors import NotFound, Unavailable, WrongSettings
 
 # Deletions in flight at a time; a folder or a bucket gains nothing from more.
 _DELETING = 32
 _NO_BUCKET = "NoSuchBucket"
+_PREFIXES = frozenset({"inputs", "outputs", "crops", "jobs"})
 
 
 class Objects:
@@ -31,14 +32,17 @@ class Objects:
     Args:
         url: `file:///folder` (made if it does not exist), `s3://bucket/prefix`, `gs://…`, `az://…`.
         region, kms_key: of an S3 bucket; without a key S3 encrypts with its own.
+
+    Raises:
+        WrongSettings: the URL names no store.
+        Unavailable: the folder cannot be made.
     """
 
     def __init__(self, url: str, *, region: str | None = None, kms_key: str | None = None) -> None:
         parts = urlsplit(url)
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
         if self._folder is not None:
-            # Photos are biometric data: for the owner's eyes alone.
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make(self._folder)
         self._store = LocalStore(self._folder) if self._folder is not None else _bucket(url, region, kms_key)
 
     async def put(self, key: str, data: bytes, *, durable: bool = False) -> None:
@@ -124,9 +128,31 @@ def _reason(error: Exception, operation: str) -> str:
     return str(error).split("<?xml", 1)[0].split("\n", 1)[0].rstrip(" :")
 
 
+def _make(folder: Path) -> None:
+    """Make a folder for the owner's eyes alone, since photos are biometric data; close one that others can read.
+
+    One that holds more than a store does, such as `/srv` itself, is somebody else's too and keeps its mode.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        status = folder.stat()
+        ours = status.st_uid == os.geteuid() and {entry.name for entry in folder.iterdir()} <= _PREFIXES
+        if ours and status.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise Unavailable(
+            f"{folder} cannot be written: {error.strerror}. Choose another folder with --data or --store-url."
+        ) from error
+
+
 def _bucket(url: str, region: str | None, kms_key: str | None) -> ObjectStore:
     if not url.startswith("s3:"):
-        return from_url(url)
+        try:
+            return from_url(url)
+        except (BaseError, ValueError) as error:
+            raise WrongSettings(
+                f"{url[:80]!r} is no store; write file:///FOLDER, s3://BUCKET, gs://BUCKET or az://CONTAINER."
+            ) from error
     from facefleet.adapters.s3_store import open_bucket  # noqa: PLC0415 boto3 is there only where AWS is used
 
     return open_bucket(url, region=region, kms_key=kms_key)

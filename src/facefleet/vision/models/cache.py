@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from facefleet.errors import Unavailable
 from facefleet.vision.models import weights
 from facefleet.vision.models.mtcnn import convert_output, convert_proposal, convert_refine
 from facefleet.vision.models.resnet import convert_resnet
@@ -52,18 +53,24 @@ def load_models(cache: Path) -> Models:
 
     Raises:
         WeightsError: a weight file is missing or damaged.
-        OSError: the folder is empty and cannot be written.
+        Unavailable: the folder holds no models and cannot be written.
     """
     folder = cache / f"models-v{CONVERTER_VERSION}"
     models = _read(folder)
     if models is not None:
         return models
-    cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / f"{folder.name}.lock"):
-        models = _read(folder)  # another process may have been first
-        if models is None:
-            models = Models(**{name: convert(file.read()) for name, (convert, file) in _CONVERTERS.items()})
-            _write(folder, models)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(cache / f"{folder.name}.lock"):
+            models = _read(folder)  # another process may have been first
+            if models is None:
+                models = Models(**{name: convert(file.read()) for name, (convert, file) in _CONVERTERS.items()})
+                _write(folder, models)
+    except OSError as error:
+        raise Unavailable(
+            f"{cache}, the folder of the converted models, cannot be written: {error.strerror}. "
+            "Choose another with FACEFLEET_CACHE."
+        ) from error
     return models
 
 

@@ -150,6 +150,24 @@ async def test_a_worker_that_died_between_answer_and_deletion_loses_nothing(aws,
     assert (await bench.queue.counts()).in_flight == 0
 
 
+async def test_neighbours_of_a_suspect_are_kept_and_not_counted_twice(bench):
+    """They came in the same receive; however long the suspect takes, they are given out without another attempt."""
+    queue, jobs = bench.queue, [a_job() for _ in range(3)]
+    await queue.put(jobs[0])
+    assert len(await queue.lease("w1", limit=1, wait_s=0)) == 1
+    await bench.elapse(LEASE_S + 1)
+    for job in jobs[1:]:
+        await queue.put(job)
+    (suspect,) = await queue.lease("w1", limit=3, wait_s=0)
+    await bench.elapse(LEASE_S * 2 / 3)
+    neighbours = await queue.lease("w1", limit=3, wait_s=0)
+    assert [lease.receives for lease in (suspect, *neighbours)] == [2, 1, 1]
+    await bench.elapse(LEASE_S * 2 / 3)
+    assert list(await queue.extend(neighbours)) == list(neighbours)
+    taken = [lease.job.job_id for lease in await bench.elsewhere.lease("w2", limit=3, wait_s=0)]
+    assert taken == [suspect.job.job_id]
+
+
 async def test_a_process_that_sends_nothing_knows_the_totals(bench):
     """A controller alone sees what web nodes sent and heard of, some seconds late."""
     for _ in range(3):

@@ -4,23 +4,29 @@ Interactive requests go first. Once a bulk one may have waited for `BULK_HANDICA
 other time, for as long as what comes from it has waited that long. SQS has no order beyond that.
 
 A worker that waits polls both queues at a time. A poll cannot be taken back, so what a second one brings is kept for
-the next call; what was kept too long is forgotten, and comes again when its visibility runs out.
+the next call. What was kept for long is hidden anew before it is given out, or forgotten if somebody else has it by
+now: merely to forget it would count as an attempt that failed.
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from facefleet.adapters.aws import Aws
+from facefleet.adapters.aws_errors import AwsRefusal
 from facefleet.core.jobs import BULK_HANDICAP_S, Lane
 from facefleet.errors import Unavailable
 
 # Most messages of one receive, and its wait: AWS's shortest long poll, so that a worker soon sees that it shall drain.
 _BATCH = 10
 _POLL_S = 1
+# What AWS says of a receipt handle of an earlier receive, or of a message that was deleted or purged.
+NOT_OURS = frozenset({"InvalidParameterValue", "ReceiptHandleIsInvalid"})
+# What it says when the lease ran out, but nobody has received the message since.
+VISIBLE = frozenset({"MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +73,11 @@ class Lanes:
         elif wait_s <= 0:
             for lane in self._order():
                 if len(self._stock) < limit:
-                    self._stock += await self._receive(lane, limit - len(self._stock), wait_s=0)
+                    received = await self._receive(lane, limit - len(self._stock), wait_s=0)
+                    self._stock += received  # others may have taken from it meanwhile
         taken, self._stock = self._stock[:limit], self._stock[limit:]
-        return taken
+        held = await asyncio.gather(*(self._renewed(message) for message in taken))
+        return [message for message in held if message is not None]
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Keep messages for the next call."""
@@ -126,8 +134,19 @@ class Lanes:
     def _collect(self) -> None:
         for lane in [lane for lane, poll in self._polls.items() if poll.done()]:
             self._stock += self._polls.pop(lane).result()
-        fresh_s = self._now_s() - self._lease_s / 2
-        self._stock = [message for message in self._stock if message.received_s > fresh_s]
+
+    async def _renewed(self, message: Message) -> Message | None:
+        """Return a message that stays hidden for most of a term, None if it cannot be had."""
+        now_s = self._now_s()
+        if now_s - message.received_s < self._lease_s / 3:
+            return message
+        try:
+            await self.hide(message.lane, message.handle, self._lease_s)
+        except AwsRefusal as error:
+            if error.code in NOT_OURS | VISIBLE:
+                return None
+            raise
+        return replace(message, received_s=now_s)
 
     async def _receive(self, lane: Lane, limit: int, *, wait_s: int) -> list[Message]:
         found = await self._aws.call(

@@ -18,18 +18,13 @@ import structlog
 from facefleet.adapters.aws_errors import AwsRefusal
 from facefleet.adapters.sqs_answers import Answers
 from facefleet.adapters.sqs_dead import DeadLetters
-from facefleet.adapters.sqs_lanes import Lanes, Message
+from facefleet.adapters.sqs_lanes import NOT_OURS, VISIBLE, Lanes, Message
 from facefleet.adapters.sqs_messages import Ending, Envelope, ending_of, read_envelope, read_pointer
 from facefleet.adapters.sqs_records import Holder, Records
 from facefleet.core.jobs import Answer, JobState, Lease, given_up
 from facefleet.errors import LeaseLost
 
 log = structlog.get_logger()
-
-# The handle is of an earlier receive, or its message is deleted or purged.
-_NOT_OURS = frozenset({"InvalidParameterValue", "ReceiptHandleIsInvalid"})
-# It is ours; the lease ran out, but nobody has taken the message since.
-_VISIBLE = frozenset({"MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +79,7 @@ class Leases:
         try:
             await self.lanes.hide(lease.job.lane, _parts(lease)[1], 0)
         except AwsRefusal as error:
-            if error.code not in _NOT_OURS | _VISIBLE:
+            if error.code not in NOT_OURS | VISIBLE:
                 raise
         else:
             await self.records.released(lease.job.job_id)
@@ -162,9 +157,9 @@ class Leases:
         try:
             await self.lanes.hide(lease.job.lane, _parts(lease)[1], self.lease_s)
         except AwsRefusal as error:
-            if error.code in _NOT_OURS:
+            if error.code in NOT_OURS:
                 return False
-            if error.code not in _VISIBLE:
+            if error.code not in VISIBLE:
                 raise
         return True
 

@@ -15,17 +15,11 @@ from facefleet.adapters.aws import Aws
 from facefleet.adapters.objects import Objects
 from facefleet.adapters.sqs_answers import Answers
 from facefleet.adapters.sqs_counts import Counter
-from facefleet.adapters.sqs_dead import DeadLetters, Letter
+from facefleet.adapters.sqs_dead import DeadLetters
+from facefleet.adapters.sqs_given_up import GivenUp
 from facefleet.adapters.sqs_lanes import Lanes
 from facefleet.adapters.sqs_leases import Leases
-from facefleet.adapters.sqs_messages import (
-    Envelope,
-    ending_of,
-    envelope_json,
-    job_id_of,
-    pointer_json,
-    read_envelope,
-)
+from facefleet.adapters.sqs_messages import Envelope, ending_of, envelope_json, pointer_json
 from facefleet.adapters.sqs_names import REQUEST_BYTES, Queues
 from facefleet.adapters.sqs_records import Records
 from facefleet.adapters.sqs_totals import SharedTotals
@@ -69,17 +63,18 @@ class SqsQueue:
         self._queues = queues
         self._now_s = now_s
         self._records = Records(store)
-        self._dead = DeadLetters(aws, queues.dead)
         self._counter = Counter(aws, queues.lanes, queues.dead)
         self._lanes = Lanes(aws, queues.lanes, lease_s=lease_s, now_s=now_s)
         self._answers = Answers(
             aws, self._records, prefix=f"{queues.name}-resp-", name=responses, shared=shared, now_s=now_s
         )
+        dead = DeadLetters(aws, queues.dead)
+        self._given_up = GivenUp(dead, self._records, self._lanes, now_s=now_s)
         self._leases = Leases(
             lanes=self._lanes,
             records=self._records,
             answers=self._answers,
-            dead=self._dead,
+            dead=dead,
             lease_s=lease_s,
             max_receives=max_receives,
             now_s=now_s,
@@ -152,7 +147,7 @@ class SqsQueue:
         """Record that a job is withdrawn; its message is dropped by whoever receives it."""
         ending = await self._records.ending(job_id)
         if ending is not None and ending.state is JobState.DEAD:
-            await self._dead.take(lambda letter: job_id_of(letter.body) == job_id, _nothing)
+            await self._given_up.withdraw(job_id)
             await self._records.replace(replace(ending, state=JobState.CANCELLED))
             return True
         envelope = None if ending is not None else await self._known(job_id)
@@ -203,25 +198,17 @@ class SqsQueue:
 
     async def dead_letters(self, *, limit: int, after: str | None = None) -> Page[DeadLetter]:
         """List by time of death; messages that never were requests of this service are left out."""
-        found = [await self._dead_letter(letter) for letter in await self._dead.letters()]
-        letters = sorted((one for one in found if one is not None), key=_cursor)
-        rest = [one for one in letters if after is None or _cursor(one) > after]
-        more = len(rest) > limit
-        return Page(items=tuple(rest[:limit]), next_after=_cursor(rest[limit - 1]) if more else None)
+        return await self._given_up.page(limit=limit, after=after)
 
     async def redrive(self, job_ids: Sequence[str] | None = None) -> int:
         """Send given-up jobs anew, without a deadline."""
         self._counter.forget()
-
-        def wanted(letter: Letter) -> bool:
-            job_id = job_id_of(letter.body)
-            return job_id is not None and (job_ids is None or job_id in job_ids)
-
-        return await self._dead.take(wanted, self._revive)
+        return await self._given_up.redrive(job_ids)
 
     async def erase(self, job_ids: Sequence[str]) -> None:
-        """Delete the records."""
-        await self._records.erase(job_ids)
+        """Delete the records of those that have ended."""
+        endings = await asyncio.gather(*(self._records.ending(job_id) for job_id in job_ids))
+        await self._records.erase([ending.job_id for ending in endings if ending is not None])
 
     async def forget(self, *, answered_before_s: float) -> Sequence[str]:
         """Delete the records of jobs that ended, a thousand at a time."""
@@ -281,33 +268,5 @@ class SqsQueue:
         late = envelope.too_late(self._now_s(), envelope.sent_s)
         return ending_of(envelope.job, JobState.EXPIRED if late else JobState.QUEUED).status()
 
-    async def _dead_letter(self, letter: Letter) -> DeadLetter | None:
-        envelope = await self._buried(letter)
-        if envelope is None:
-            return None
-        return DeadLetter(job=envelope.job, receives=letter.receives, reason=letter.reason, died_s=letter.died_s)
-
-    async def _revive(self, letter: Letter) -> None:
-        envelope = await self._buried(letter)
-        if envelope is not None:
-            anew = replace(envelope.revived(self._now_s()), recorded=True)
-            await self._records.resent(anew)
-            await self._lanes.send(anew.job.lane, pointer_json(anew.job.job_id))
-
-    async def _buried(self, letter: Letter) -> Envelope | None:
-        try:
-            return read_envelope(letter.body)
-        except ValueError:
-            job_id = job_id_of(letter.body)
-            return None if job_id is None else await self._records.envelope(job_id)
-
     def _envelope(self, job: Job, *, recorded: bool) -> Envelope:
         return Envelope(job=job, sent_s=self._now_s(), reply=self._answers.name, recorded=recorded)
-
-
-def _cursor(letter: DeadLetter) -> str:
-    return f"{letter.died_s:014.3f} {letter.job.job_id}"
-
-
-async def _nothing(_: Letter) -> None:
-    """What is withdrawn needs nothing but its deletion."""

@@ -113,6 +113,7 @@ class TestCollections:
             gallery.faces("nowhere", limit=1),
             gallery.delete_faces("nowhere", ["face-0001"]),
             gallery.search("nowhere", [a_template()], limit=1),
+            gallery.search("nowhere", [], limit=1),
             gallery.create_person("nowhere", "Ada"),
             gallery.delete_person("nowhere", "Ada", faces=True),
             gallery.persons("nowhere", limit=1),

@@ -129,6 +129,7 @@ class PostgresGallery:
     ) -> Sequence[Sequence[Candidate]]:
         """Search for all probes in one round trip."""
         if not probes:
+            await self.collection(collection_id)
             return []
         model_ids = {probe.model_id for probe in probes}
         use_index = collection_id in self._indexed and limit <= INDEX_LIMIT

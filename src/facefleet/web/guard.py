@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facefleet.config import is_loopback
 from facefleet.web import problems
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,7 +33,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, host: str, max_upload_bytes: int) -> None:
         self._app = app
-        self._local_only = _is_local(host)
+        self._local_only = is_loopback(host)
         self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,13 +92,6 @@ def _is_foreign(headers: Headers, host: str) -> bool:
         return site not in ("none", "same-origin")
     origin = headers.get("origin")
     return origin is not None and origin.partition("://")[2] != host
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_local_name(host: str) -> bool:

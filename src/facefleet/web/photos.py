@@ -60,7 +60,7 @@ class Uploads:
             ImageTooLarge: a file is longer than allowed.
             Overloaded: too many uploads at this moment.
         """
-        async with self.form(request, fields) as parts:
+        async with self.form(request, fields, wanted=_wanted(fields)) as parts:
             names = [part.name for part in parts]
             if sorted(names) != sorted(fields):
                 raise InvalidInput(f"{_wanted(fields)} {_got(names)}")
@@ -72,9 +72,13 @@ class Uploads:
                 photos.clear()
 
     @asynccontextmanager
-    async def form(self, request: Request, fields: Sequence[str]) -> AsyncIterator[list[Photo]]:
-        """Read a form and yield its parts; only those in `fields` carry data. Errors as for `photos`."""
-        form = _Form(_boundary(request, fields), fields, self._max_image_bytes)
+    async def form(self, request: Request, fields: Sequence[str], *, wanted: str) -> AsyncIterator[list[Photo]]:
+        """Read a form and yield its parts; only those in `fields` carry data. Errors as for `photos`.
+
+        Args:
+            wanted: the sentence for whoever sends no form, which says what to send.
+        """
+        form = _Form(_boundary(request, wanted), fields, self._max_image_bytes)
         async with self._received(request, form.feed):
             form.close()
             yield form.parts
@@ -201,10 +205,10 @@ def form_schema(*fields: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-def _boundary(request: Request, fields: Sequence[str]) -> bytes:
+def _boundary(request: Request, wanted: str) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise HTTPException(415, f"{_wanted(fields)} Got {request.headers.get('content-type', 'no form')[:80]!r}.")
+        raise HTTPException(415, f"{wanted} Got {request.headers.get('content-type', 'no form')[:80]!r}.")
     return options[b"boundary"]
 
 

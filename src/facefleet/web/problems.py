@@ -153,12 +153,18 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 
 # What pydantic says of a field as such; of its value it speaks well enough.
-_PLAIN = {"extra_forbidden": "is not known here", "missing": "is missing"}
+_PLAIN = {
+    "extra_forbidden": "is not known here",
+    "missing": "is missing",
+    "json_invalid": "is no well-formed JSON",
+    "uuid_parsing": "is no id of ours; take it from the answer that gave it",
+}
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
     """Say in one clause which part of the request is wrong, and what would be right."""
-    where = _location(error["loc"])
+    broken = error["type"] == "json_invalid"  # its second place is how far the text made sense
+    where = _location(error["loc"][:1] if broken else error["loc"])
     if error["type"] in _PLAIN:
         return f"{where} {_PLAIN[error['type']]}{error.get('ctx', {}).get('where', '')}"
     got = error.get("input")

@@ -24,6 +24,7 @@ UNKNOWN = "unknown"
 NO_FACE = "no face"
 
 _FIELDS = ("myfile", "inputFile")
+_WANTED = "Send multipart/form-data with one photo in the field `myfile` or `inputFile` (curl -F myfile=@photo.jpg)."
 _FORM = {
     "type": "object",
     "properties": {name: {"type": "string", "format": "binary"} for name in _FIELDS},
@@ -38,7 +39,7 @@ _FORM = {
 )
 async def upload(request: Request, room: RoomGiven) -> PlainTextResponse:
     """Say in one word who is in a photo: the person of the largest face, `unknown`, or `no face`."""
-    async with room.uploads.form(request, _FIELDS) as parts:
+    async with room.uploads.form(request, _FIELDS, wanted=_WANTED) as parts:
         photo = _only_photo(parts)
         filename, field = photo.filename or "", photo.name
         job = await accept(room, IdentifyQuery(largest_only=True), [bytes(photo.data)])
@@ -79,5 +80,5 @@ def _only_photo(parts: list[Photo]) -> Photo:
     photos = [part for part in parts if part.name in _FIELDS]
     if len(photos) != 1:
         got = " and ".join(f"`{part.name[:40]}`" for part in parts) or "none"
-        raise InvalidInput(f"Send multipart/form-data with one photo in the field `myfile` or `inputFile`; got {got}.")
+        raise InvalidInput(f"{_WANTED} Got {got}.")
     return photos[0]

@@ -57,7 +57,8 @@ async def test_a_name_against_the_rule_is_refused(client, name):
 async def test_a_json_body_that_is_not_as_it_should_be_is_refused(client, body):
     """Whatever is wrong with it."""
     headers = {"content-type": "application/json"}
-    said(await client.post("/v1/collections", content=body, headers=headers), 422, "InvalidRequest")
+    detail = said(await client.post("/v1/collections", content=body, headers=headers), 422, "InvalidRequest")
+    assert "JSON decode" not in detail
 
 
 async def test_collections_are_listed_in_pages(client):

@@ -94,7 +94,8 @@ async def test_an_unknown_job_is_404(client):
     place = f"/v1/jobs/{uuid.uuid4()}"
     said(await client.get(place), 404, "NotFound")
     said(await client.delete(place), 404, "NotFound")
-    said(await client.get("/v1/jobs/mine"), 422, "InvalidRequest")
+    detail = said(await client.get("/v1/jobs/mine"), 422, "InvalidRequest")
+    assert detail == "path parameter job_id is no id of ours; take it from the answer that gave it"
 
 
 async def test_nobody_waits_longer_than_a_request_may(client, photo):

@@ -142,6 +142,13 @@ async def test_the_wrong_field_is_named_with_the_right_ones(client, photo):
     assert all(name in text for name in ("`myfile`", "`inputFile`", "`photo`"))
 
 
+async def test_who_sends_no_form_is_told_to_send_one_field(client):
+    """Both at once would be refused."""
+    text = (await client.post("/", content=b"photo")).text
+    assert "`myfile` or `inputFile`" in text
+    assert text.count("-F ") == 1
+
+
 async def test_a_bug_is_one_sentence_too(photo):
     """A service without a default collection's worker, made to fail inside."""
     service = make_service()

@@ -80,7 +80,6 @@ class Idleness:
         The window is that of the percentile `at` on either side, of the idle times seen or of a normal distribution
         with their mean and deviation, whichever is wider.
         """
-        idle_s = 0.0 if self.since_s is None else now_s - self.since_s
         if len(self.gaps) < _ENOUGH:
             return 0.0
         idle_s = 0.0 if self.since_s is None else now_s - self.since_s

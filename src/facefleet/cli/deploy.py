@@ -139,7 +139,7 @@ def _open(name: str) -> "tuple[Calls, Stack]":
         from facefleet.adapters.aws_stack.calls import Calls
         from facefleet.adapters.aws_stack.stack import Stack
     except ModuleNotFoundError as error:
-        raise Failure("AWS needs boto3: pip install 'facefleet[aws]'.") from error
+        raise Failure("AWS needs boto3: .venv/bin/pip install -e '.[aws]'.") from error
     from facefleet.config import aws_region
 
     calls = Calls(aws_region())

@@ -147,7 +147,7 @@ def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
     try:
         from facefleet.lab.simulate import plot
     except ImportError as error:
-        raise Failure("Pictures need matplotlib: pip install 'facefleet[plot]'.") from error
+        raise Failure("Pictures need matplotlib: .venv/bin/pip install -e '.[plot]'.") from error
     runs = [experiment.run(name, 1) for name in names]
     title = (
         f"{experiment.workload(1).name}: work {experiment.service.mean_s:g} s, boot {experiment.world.boot.mean_s:g} s"

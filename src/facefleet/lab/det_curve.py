@@ -31,7 +31,7 @@ def require_matplotlib() -> None:
         InvalidInput: matplotlib is not installed.
     """
     if find_spec("matplotlib") is None:
-        raise InvalidInput("Drawing needs matplotlib; install it with: pip install 'facefleet[plot]'.")
+        raise InvalidInput("Drawing needs matplotlib; install it with: .venv/bin/pip install -e '.[plot]'.")
 
 
 def draw(curves: Mapping[str, Comparisons], title: str, file: Path) -> None:

@@ -69,6 +69,12 @@ def test_a_file_that_is_no_photo_is_explained(page):
     page.locator("#message", has_text="JPEG").wait_for()
 
 
+def test_an_empty_file_is_explained(page):
+    """It is not sent, and choosing it does not look like choosing nothing."""
+    send(page, b"", "empty.jpg")
+    page.locator("#message", has_text="empty.jpg is empty").wait_for()
+
+
 def test_the_page_fits_a_phone(browser, program, astronaut):
     """Nothing is cut off at 360 pixels, before and after a photo."""
     page = browser.new_page(viewport={"width": 360, "height": 740})

@@ -151,8 +151,12 @@ function drawFace(context, { box, person, candidates }, index, scale, unit) {
   context.fillText(text, x + size * 0.4, y + high / 2);
 }
 
-function firstImage(list) {
-  return [...(list ?? [])].find((file) => file.size > 0);
+/** Identify the first photo of a list, and say so if all it holds is empty files. */
+function take(list) {
+  const files = [...(list ?? [])];
+  const file = files.find((one) => one.size > 0);
+  if (file) identify(file);
+  else if (files.length > 0) say(`${files[0].name || "The file"} is empty; choose another photo.`, { wrong: true });
 }
 
 const drop = by("drop");
@@ -161,17 +165,14 @@ drop.addEventListener("dragleave", () => drop.classList.remove("over"));
 drop.addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  const file = firstImage(event.dataTransfer.files);
-  if (file) identify(file);
+  take(event.dataTransfer.files);
 });
 document.addEventListener("paste", (event) => {
-  const file = firstImage(event.clipboardData.files);
-  if (file) identify(file);
+  take(event.clipboardData.files);
 });
 by("photo").addEventListener("change", (event) => {
-  const file = firstImage(event.target.files);
+  take(event.target.files);
   event.target.value = ""; // the same file may be chosen again
-  if (file) identify(file);
 });
 by("collection").addEventListener("change", () => { if (state.file) identify(state.file); });
 by("upload").addEventListener("submit", (event) => event.preventDefault());

@@ -138,6 +138,13 @@ def test_root_gives_away_no_folder_that_a_link_names(postgres_folder):
     assert (postgres_folder / "roots").stat().st_uid == 0
 
 
+def test_the_folder_above_is_made_closed_to_others(postgres_folder):
+    """It is `--data`, which holds keys and photos as well; the server's account may pass, nobody may list it."""
+    with EmbeddedPostgres(postgres_folder / "data" / "postgres") as server:
+        assert answers(server.url())
+    assert stat.S_IMODE((postgres_folder / "data").stat().st_mode) == (0o710 if os.geteuid() == 0 else 0o700)
+
+
 @pytest.mark.parametrize("folder", ["/proc/facefleet", "{file}/below"])
 def test_a_folder_that_cannot_be_made_is_named_in_a_sentence(tmp_path, folder):
     """Below a file, and where nobody can write, not even root."""

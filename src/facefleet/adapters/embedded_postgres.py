@@ -139,7 +139,9 @@ class EmbeddedPostgres:
 
     def _prepare_folder(self) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # The folder above is `data`, where keys and photos come to lie: closed too if it is made here.
+            self._folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._folder.mkdir(exist_ok=True, mode=0o700)
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 os.fchown(folder, self._account.uid, self._account.gid)

@@ -372,7 +372,7 @@ def _aws() -> "Aws":
     try:
         from facefleet.adapters.aws import Aws
     except ModuleNotFoundError as error:
-        raise Unavailable("AWS needs boto3: install facefleet[aws].") from error
+        raise Unavailable("AWS needs boto3: .venv/bin/pip install -e '.[aws]'") from error
     return Aws(aws_region())
 
 

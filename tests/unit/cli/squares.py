@@ -143,7 +143,7 @@ class StandIn:
 
 
 def make_service(folder):
-    settings = Settings(request_timeout_s=20)
+    settings = Settings(request_timeout_s=20, lease_s=10)
     queue, store = MemoryQueue(), Objects(folder.as_uri())
     admission = Admission(max_workers=1, answer_within_s=settings.request_timeout_s)
     intake = Intake(

@@ -141,7 +141,9 @@ class Studio:
     def __init__(self, folder, *, anonymous: bool = False, s3_buckets: str = "") -> None:
         self.folder = folder
         self.clock = Clock()
-        self.settings = Settings(data=folder, request_timeout_s=20.0, anonymous=anonymous, s3_buckets=s3_buckets)
+        self.settings = Settings(
+            data=folder, request_timeout_s=20.0, lease_s=10.0, anonymous=anonymous, s3_buckets=s3_buckets
+        )
         self.keys = MemoryKeys()
         self.vault = KeyFile(folder / "access.key")
         self.receipts = MemoryReceipts(keep_s=3600.0, clock=self.clock)

@@ -122,7 +122,9 @@ class StandIn:
 
 
 def make_service(**settings) -> Service:
-    chosen = Settings(**({"max_workers": 2, "request_timeout_s": 5.0, "max_image_bytes": 200_000} | settings))
+    chosen = Settings(
+        **({"max_workers": 2, "request_timeout_s": 5.0, "lease_s": 0.01, "max_image_bytes": 200_000} | settings)
+    )
     queue, store = MemoryQueue(), Objects("memory:///")
     admission = Admission(max_workers=chosen.max_workers, answer_within_s=chosen.request_timeout_s)
     intake = Intake(

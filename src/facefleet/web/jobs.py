@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from facefleet.core.answers import DetectAnswer, EnrolAnswer, IdentifyAnswer, VerifyAnswer
-from facefleet.core.jobs import JobState, JobStatus, Lane
+from facefleet.core.jobs import JobState, JobStatus, Lane, no_answer
 from facefleet.web.connection import while_connected
 from facefleet.web.parameters import (
     CollectionId,
@@ -171,8 +171,20 @@ def _body(status: JobStatus) -> bytes:
         state=status.state,
         created=datetime.fromtimestamp(status.created_s, UTC),
         receives=status.receives,
-        error=JobProblem(**status.answer.error) if status.answer and status.answer.error else None,
+        error=_problem(status),
     )
     head = document.model_dump_json(exclude={"answer"}).encode()
     answer = status.answer.body if status.answer and status.answer.body else b"null"
     return head[:-1] + b',"answer":' + answer + b"}"
+
+
+def _problem(status: JobStatus) -> JobProblem | None:
+    """Return why there is no answer, if there will be none."""
+    if status.answer is not None:
+        return JobProblem(**status.answer.error) if status.answer.error else None
+    if status.state is JobState.DEAD:
+        tried = f"It was tried {status.receives} times; GET /v1/queue/dead says what became of it."
+        return JobProblem(**no_answer(status.state, tried).to_dict())
+    if status.state in {JobState.EXPIRED, JobState.CANCELLED}:
+        return JobProblem(**no_answer(status.state).to_dict())
+    return None

@@ -69,6 +69,9 @@ async def test_dead_letters_are_listed_and_redriven(photo):
         for _ in range(6):
             await service.queue.lease("w", limit=8, wait_s=0)
         listed = (await client.get("/v1/queue/dead?limit=2")).json()
+        job = (await client.get(f"/v1/jobs/{listed['items'][0]['job_id']}")).json()
+        assert job["state"] == "dead"
+        assert "/v1/queue/dead" in job["error"]["detail"]
         assert len(listed["items"]) == 2
         rest = (await client.get("/v1/queue/dead", params={"after": listed["next_after"]})).json()
         letters = listed["items"] + rest["items"]

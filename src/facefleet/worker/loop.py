@@ -107,10 +107,11 @@ class Worker:
             self._inferring_since_s = None
             await self._concluding.acquire()
             busy_ms = (perf_counter() - began_s) * 1e3 / len(batch)
-            tasks.create_task(self._conclude(batch, findings, busy_ms), name="conclude")
-            await asyncio.sleep(0)  # who waits for an answer goes before the search for more work
+            answering = tasks.create_task(self._conclude(batch, findings, busy_ms), name="conclude")
             # Whoever withdrew a job meanwhile gets no inference.
             batch = [work for work in following if work.lease.token in self._held]
+            if not batch:
+                await answering  # looking for more work meanwhile would only delay it
 
     async def _take(self, *, limit: int, wait_s: float) -> list[_Work]:
         try:

@@ -163,7 +163,7 @@ def test_the_web_instance_takes_over_the_address(boot, tmp_path):
         (tmp_path / "instance-id").write_text(second)
         with boot(aws, ADDRESS=address) as booting:
             assert booting.wait() == 0, booting.stderr.read()
-        assert ec2.describe_addresses()["Addresses"][0]["InstanceId"] == second
+        assert ec2.describe_addresses(AllocationIds=[address])["Addresses"][0]["InstanceId"] == second
 
 
 def test_an_instance_that_may_not_read_the_secret_says_so_and_goes_on_trying(boot, tmp_path):

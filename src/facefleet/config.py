@@ -11,7 +11,7 @@ import tomllib
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from facefleet.core.addresses import Address, Network, address_and_port, listed, networks
 from facefleet.errors import InvalidInput, WrongSettings
 
 _PREFIX = "FACEFLEET_"
@@ -48,7 +49,15 @@ class Settings(BaseSettings):
         description="Folder of the converted models; may be deleted at any time.",
     )
     database_url: SecretStr | None = Field(
-        None, description="PostgreSQL 14+ with pgvector to use instead of the embedded server (`postgresql://…`)."
+        None,
+        description="PostgreSQL 14+ with pgvector to use instead of the embedded server (`postgresql://…`), "
+        "or the `database.pem` of another machine's (`file:///…`).",
+    )
+    database_listen: str | None = Field(
+        None, description="Where the embedded server lets other machines in, over TLS (`10.0.1.5:5433`)."
+    )
+    database_clients: str = Field(
+        "", description="Networks that it lets in there, separated by commas (`10.0.0.0/16`)."
     )
     store_url: str | None = Field(
         None, description="Where photos, answers and crops are kept (`file:///…`); default: a folder in `data`."
@@ -162,9 +171,27 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("it must begin with postgresql:// or postgres://")
+        text = url.get_secret_value() if url is not None else ""
+        if text.startswith("file://"):
+            return SecretStr(_url_in(Path(unquote(urlsplit(text).path))))
+        if url is not None and not text.startswith(("postgresql://", "postgres://")):
+            raise ValueError("it must begin with postgresql://, postgres:// or file:///")
         return url
+
+    @field_validator("database_listen", "database_clients")
+    @classmethod
+    def _addresses(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text:
+            address_and_port(text) if info.field_name == "database_listen" else networks(text)
+        return text
+
+    @model_validator(mode="after")
+    def _who_enters_where(self) -> "Settings":
+        if bool(self.database_listen) != bool(self.database_networks):
+            raise ValueError("database_listen and database_clients go together")
+        if self.database_listen and self.database_url:
+            raise ValueError("database_listen is for the embedded server, but database_url names another")
+        return self
 
     @model_validator(mode="after")
     def _room_to_scale(self) -> "Settings":
@@ -230,6 +257,16 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file.get())
 
     @property
+    def database_address(self) -> tuple[Address, int] | None:
+        """Address and port of `database_listen`."""
+        return None if self.database_listen is None else address_and_port(self.database_listen)
+
+    @property
+    def database_networks(self) -> tuple[Network, ...]:
+        """The networks of `database_clients`."""
+        return networks(self.database_clients)
+
+    @property
     def effective_warm(self) -> int:
         """How many stopped instances are kept, the default filled in."""
         return self.max_workers if self.warm is None else self.warm
@@ -253,7 +290,7 @@ class Settings(BaseSettings):
     @property
     def s3_bucket_names(self) -> tuple[str, ...]:
         """The buckets of `s3_buckets`."""
-        return tuple(name.strip() for name in self.s3_buckets.split(",") if name.strip())
+        return listed(self.s3_buckets)
 
     def environment(self) -> dict[str, str]:
         """Return the whole process environment for a child that shall have these very settings."""
@@ -262,6 +299,18 @@ class Settings(BaseSettings):
             | {_PREFIX + name.upper(): _text(value) for name, value in self if value is not None}
             | {f"{_PREFIX}CONFIG": os.devnull}
         )  # what was not set shall not be read from a file either
+
+
+def _url_in(file: Path) -> str:
+    """Return the URL that a `database.pem` holds, with the certificate in that very file as the one to trust."""
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {getattr(error, 'strerror', 'it is no text')}") from error
+    url = next((line for line in lines if line.startswith("postgresql://")), None)
+    if url is None:
+        raise ValueError(f"{file} is no database.pem: it holds no line with a URL")
+    return f"{url}&sslrootcert={quote(str(file.absolute()))}"
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,8 @@ async def database(settings: Settings) -> AsyncIterator[Settings]:
         url = await asyncio.to_thread(server.start)
         watching = asyncio.create_task(_revive(server), name="embedded database")
         try:
-            yield _with_database(settings, url)
+            async with _open_to_fleet(settings, server):
+                yield _with_database(settings, url)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -376,8 +377,20 @@ def _aws() -> "Aws":
     return Aws(aws_region())
 
 
+def _open_to_fleet(settings: Settings, server: EmbeddedPostgres) -> AbstractAsyncContextManager[None]:
+    if settings.database_address is None:
+        return nullcontext()
+    from facefleet.adapters.embedded_way_in import opened_to_fleet
+
+    return opened_to_fleet(
+        server, settings.database_address, clients=settings.database_networks, data=settings.data, now_s=time.time
+    )
+
+
 def _with_database(settings: Settings, url: str) -> Settings:
-    return settings.model_copy(update={"database_url": SecretStr(url)})
+    # The way in is this process's affair, not that of the workers it starts with these settings.
+    given = {"database_url": SecretStr(url), "database_listen": None, "database_clients": ""}
+    return settings.model_copy(update=given)
 
 
 async def _revive(server: EmbeddedPostgres) -> None:

@@ -7,6 +7,7 @@ whole service with memory that cannot be made executable; systemd itself does no
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_an_instance_learns_who_it_is_and_how_to_enter_the_database(boot, tmp_pa
             assert booting.wait() == 0
     learnt = dict(line.split("=", 1) for line in shlex.split((tmp_path / "environment").read_text()))
     assert learnt == {"WORKER_ID": "i-0123456789abcdef0", "FACEFLEET_DATABASE_URL": url}
+
+
+def test_an_instance_learns_the_way_into_the_database_of_another(boot, tmp_path):
+    """A secret may be the file of a machine that opened its embedded database; the rooms read it, others do not."""
+    way_in = "Whoever has this file …\npostgresql://facefleet:secret@10.0.1.5:5433/facefleet?sslmode=verify-full\n"
+    with EmulatedAws() as aws:
+        secret = aws.client("secretsmanager").create_secret(Name="pem", SecretString=way_in)["ARN"]
+        with boot(aws, DATABASE_SECRET=secret) as booting:
+            assert booting.wait() == 0
+    learnt = dict(line.split("=", 1) for line in shlex.split((tmp_path / "environment").read_text()))
+    file = tmp_path / "database.pem"
+    assert learnt["FACEFLEET_DATABASE_URL"] == file.as_uri()
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (way_in, 0o640)
 
 
 def test_the_web_instance_takes_over_the_address(boot, tmp_path):

@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -48,6 +49,8 @@ _SETTINGS = {
     "unix_socket_permissions": "0700",
     # Some 64 workers of three connections (statements, notifications, gallery) and the web tier; an idle slot is cheap.
     "max_connections": "300",
+    # Strangers that its TLS front lets as far as the password hold a slot no longer than this.
+    "authentication_timeout": "'15s'",
     "shared_buffers": "'256MB'",
     "maintenance_work_mem": "'256MB'",
     "jit": "off",
@@ -129,6 +132,17 @@ class EmbeddedPostgres:
             raise Unavailable(f"No database runs in {self._folder}.")
         socket_folder, passfile = quote(str(self._socket_folder()), safe="/"), quote(str(self._passfile), safe="/")
         return f"postgresql://{_ROLE}@/{_ROLE}?host={socket_folder}&passfile={passfile}"
+
+    def socket(self) -> Path:
+        """Return the Unix socket that the server listens on while it runs."""
+        return self._socket_folder() / ".s.PGSQL.5432"
+
+    def url_at(self, address: IPv4Address | IPv6Address, port: int) -> str:
+        """Return the URL, password and all, for those who come through the TLS front at this address."""
+        with os.fdopen(self._open(self._passfile, os.O_RDONLY)) as file:
+            password = file.read().strip().rsplit(":", 1)[1]
+        place = address if isinstance(address, IPv4Address) else f"[{address}]"
+        return f"postgresql://{_ROLE}:{password}@{place}:{port}/{_ROLE}?sslmode=verify-full"
 
     def healthy(self) -> bool:
         """Return whether the server takes connections."""

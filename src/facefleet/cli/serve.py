@@ -23,6 +23,15 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default:
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the embedded database and the photos.")]
 Database = Annotated[str | None, typer.Option(help="PostgreSQL with pgvector to use instead of the embedded one.")]
+ListenDatabase = Annotated[
+    str | None,
+    typer.Option(
+        "--listen-database", metavar="ADDRESS:PORT", help="Let other machines into the embedded database, over TLS."
+    ),
+]
+DatabaseClients = Annotated[
+    str | None, typer.Option(metavar="CIDR,…", help="The networks of those machines: 10.0.0.0/16")
+]
 Store = Annotated[
     str | None, typer.Option("--store-url", "--store", help="Where photos are kept: file:///folder, s3://bucket, …")
 ]
@@ -58,6 +67,8 @@ def up(
     port: Port = None,
     data: Data = None,
     database_url: Database = None,
+    database_listen: ListenDatabase = None,
+    database_clients: DatabaseClients = None,
     store_url: Store = None,
     anonymous: Anonymous = None,
     min_workers: MinWorkers = None,
@@ -92,6 +103,8 @@ def up(
         port=port,
         data=data,
         database_url=database_url,
+        database_listen=database_listen,
+        database_clients=database_clients,
         store_url=store_url,
         anonymous=anonymous,
         min_workers=min_workers,
@@ -117,6 +130,8 @@ def web(
     port: Port = None,
     data: Data = None,
     database_url: Database = None,
+    database_listen: ListenDatabase = None,
+    database_clients: DatabaseClients = None,
     store_url: Store = None,
     anonymous: Anonymous = None,
     queue_url: Queue = None,
@@ -135,6 +150,8 @@ def web(
         port=port,
         data=data,
         database_url=database_url,
+        database_listen=database_listen,
+        database_clients=database_clients,
         store_url=store_url,
         anonymous=anonymous,
         queue_url=queue_url,

@@ -8,11 +8,11 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoRegionError
 
 from emulated_aws import REGION
-from facefleet import wiring
 from facefleet.adapters.aws import Aws
 from facefleet.adapters.aws_errors import AwsRefusal, refusal
 from facefleet.adapters.sqs_names import open_queues
 from facefleet.config import load
+from facefleet.wiring.aws import find_or_make
 
 
 def said(code, *, service="sqs", operation="ReceiveMessage", resource="the queue REQUESTS"):
@@ -75,9 +75,9 @@ async def test_absent_queues_and_buckets_are_named_and_nothing_is_made(aws):
     name = f"r{uuid.uuid4().hex[:8]}"
     async with Aws(REGION) as account:
         with pytest.raises(AwsRefusal, match=f"no queue {name}-q"):
-            await wiring._resources(account, settings(queue_url=f"sqs://{name}-q"))
+            await find_or_make(account, settings(queue_url=f"sqs://{name}-q"))
         with pytest.raises(AwsRefusal, match=f"no bucket {name}-b"):
-            await wiring._resources(account, settings(store_url=f"s3://{name}-b"))
+            await find_or_make(account, settings(store_url=f"s3://{name}-b"))
     assert resources_of(aws, name) == []
 
 
@@ -86,7 +86,7 @@ async def test_the_profile_makes_what_is_absent_and_protects_it(aws):
     name = f"r{uuid.uuid4().hex[:8]}"
     async with Aws(REGION) as account:
         for _ in range(2):
-            await wiring._resources(account, settings(profile="aws", name=name))
+            await find_or_make(account, settings(profile="aws", name=name))
     assert resources_of(aws, name) == [
         f"{name}-{one}"
         for one in ("data-bucket", "in-bucket", "out-bucket", "req-queue", "req-queue-bulk", "req-queue-dead")
@@ -117,7 +117,7 @@ async def test_what_a_failed_start_made_is_gone_again(aws, monkeypatch):
     monkeypatch.setattr(Aws, "call", refuse)
     async with Aws(REGION) as account:
         with pytest.raises(AwsRefusal, match="No"):
-            await wiring._resources(account, settings(profile="aws", name=name))
+            await find_or_make(account, settings(profile="aws", name=name))
     assert resources_of(aws, name) == []
 
 

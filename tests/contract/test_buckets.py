@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from facefleet.adapters.aws_errors import AwsRefusal
 from facefleet.adapters.buckets import ObjectBuckets
 from facefleet.errors import ImageTooLarge, NotFound
 
@@ -82,3 +83,25 @@ async def test_a_store_in_s3_has_buckets_too(bucket, aws):
     assert await read(buckets, "holiday", "photo") == b"mine"
     with pytest.raises(NotFound):
         await read(buckets, "holiday", "2026/a b.jpg")
+
+
+async def test_credentials_and_region_may_come_from_a_profile(aws, bucket, tmp_path, monkeypatch):
+    """As for everything else on AWS: the environment names nothing but AWS_PROFILE."""
+    name, _ = bucket
+    (tmp_path / "config").write_text(
+        "[profile mine]\nregion = eu-central-1\naws_access_key_id = mine\naws_secret_access_key = secret\n"
+    )
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(AwsRefusal, match=f"credentials for s3:.* on the bucket {name}"):
+        await read(ObjectBuckets(tmp_path.as_uri(), s3=[name]), name, "2026/a b.jpg")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    buckets = ObjectBuckets(tmp_path.as_uri(), s3=[name])
+    assert await read(buckets, name, "2026/a b.jpg") == b"second"
+    assert buckets._s3[name].config["region"] == "eu-central-1"
+    elsewhere = ObjectBuckets(tmp_path.as_uri(), s3=[name], region="eu-west-3")
+    assert await read(elsewhere, name, "2026/a b.jpg") == b"second"
+    assert elsewhere._s3[name].config["region"] == "eu-west-3"

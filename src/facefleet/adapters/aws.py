@@ -5,7 +5,7 @@ Credentials, profile and endpoint come from where boto3 looks for them; nothing 
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,8 +34,7 @@ class Aws:
     """
 
     def __init__(self, region: str | None) -> None:
-        self.region = region
-        self._session: Any = boto3.session.Session(region_name=region)
+        self._region = region
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
         self._clients: dict[str, Any] = {}
 
@@ -46,6 +45,12 @@ class Aws:
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def region(self) -> str | None:
+        """The region, if any is set, be it by the profile."""
+        found: str | None = self._session.region_name
+        return found
 
     async def call(self, service: str, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation.
@@ -68,6 +73,10 @@ class Aws:
             name = "".join(word.capitalize() for word in operation.split("_"))
             raise refusal(error, service=service, operation=name, resource=resource) from error
         return found
+
+    @cached_property
+    def _session(self) -> Any:
+        return boto3.session.Session(region_name=self._region)  # made by the first call, which tells what is wrong
 
     def _client(self, service: str) -> Any:
         # Two threads may both make one; either serves.

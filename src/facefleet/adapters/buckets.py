@@ -26,12 +26,13 @@ class ObjectBuckets:
 
     Args:
         store_url: the service's own store.
-        s3: names of the S3 buckets that clients may name; `*` is any. Credentials, region and endpoint come from the
-            usual AWS variables.
+        s3: names of the S3 buckets that clients may name; `*` is any.
+        region: theirs; None asks the AWS profile.
     """
 
-    def __init__(self, store_url: str, *, s3: Iterable[str] = ()) -> None:
-        self._store = _folder(store_url)
+    def __init__(self, store_url: str, *, s3: Iterable[str] = (), region: str | None = None) -> None:
+        self._region = region
+        self._store = self._folder(store_url)
         self._s3_names = frozenset(s3)
         self._s3: dict[str, ObjectStore] = {}
 
@@ -46,11 +47,25 @@ class ObjectBuckets:
         elif not self._is_s3(bucket):
             raise NotFound("Only buckets of S3 keep versions.")
         if bucket not in self._s3:
-            self._s3[bucket] = _s3(f"s3://{bucket}")
+            self._s3[bucket] = self._open(f"s3://{bucket}")
         return await _read(self._s3[bucket], name, version, max_bytes)
 
     def _is_s3(self, bucket: str) -> bool:
         return bucket in self._s3_names or _ANY in self._s3_names
+
+    def _folder(self, store_url: str) -> ObjectStore:
+        parts = urlsplit(store_url)
+        if parts.scheme == "file":
+            folder = Path(unquote(parts.path)) / _FOLDER
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return LocalStore(folder)
+        url = f"{store_url.rstrip('/')}/{_FOLDER}"
+        return self._open(url) if parts.scheme == "s3" else from_url(url)
+
+    def _open(self, url: str) -> ObjectStore:
+        from facefleet.adapters.s3_store import open_bucket  # noqa: PLC0415 boto3 is there only where AWS is used
+
+        return open_bucket(url, region=self._region, kms_key=None)
 
 
 async def _read(store: ObjectStore, key: str, version: str | None, max_bytes: int) -> bytes:
@@ -65,19 +80,3 @@ async def _read(store: ObjectStore, key: str, version: str | None, max_bytes: in
         if isinstance(store, LocalStore):  # a name that no file can have
             raise NotFound("There is no object of that name.") from error
         raise Unavailable(f"The bucket did not give the object: {type(error).__name__}.") from error
-
-
-def _folder(store_url: str) -> ObjectStore:
-    parts = urlsplit(store_url)
-    if parts.scheme == "file":
-        folder = Path(unquote(parts.path)) / _FOLDER
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return LocalStore(folder)
-    url = f"{store_url.rstrip('/')}/{_FOLDER}"
-    return _s3(url) if parts.scheme == "s3" else from_url(url)
-
-
-def _s3(url: str) -> ObjectStore:
-    from facefleet.adapters.s3_store import open_bucket  # noqa: PLC0415 boto3 is there only where AWS is used
-
-    return open_bucket(url, region=None, kms_key=None)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.store import S3Store
 
@@ -22,14 +22,16 @@ def open_bucket(url: str, *, region: str | None, kms_key: str | None) -> S3Store
     """Return the store at `s3://bucket/prefix`; it encrypts every object, with the account's own key if one is given.
 
     Raises:
-        AwsRefusal: there are no credentials.
+        AwsRefusal: there are no credentials, or no such AWS profile.
     """
     parts = urlsplit(url)
-    session = boto3.session.Session(region_name=region)
+    resource = f"the bucket {parts.netloc}"
     try:
+        session = boto3.session.Session(region_name=region)
         credentials = Boto3CredentialProvider(session, ttl=_ASK_AGAIN)
+    except BotoCoreError as error:
+        raise refusal(error, service="s3", operation="PutObject", resource=resource) from error
     except ValueError as error:
-        resource = f"the bucket {parts.netloc}"
         raise refusal(NoCredentialsError(), service="s3", operation="PutObject", resource=resource) from error
     config: S3Config = {"server_side_encryption": "AES256"}
     if kms_key:

@@ -1,0 +1,82 @@
+"""The embedded database: who runs it, who finds it, and whether it is open to other machines."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+
+import structlog
+from pydantic import SecretStr
+
+from facefleet.adapters.embedded_postgres import EmbeddedPostgres
+from facefleet.config import Settings
+from facefleet.errors import Unavailable
+
+log = structlog.get_logger()
+
+_WATCH_S = 1.0
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[Settings]:
+    """Yield the settings with a database URL: the given one, or that of the embedded server, which runs meanwhile."""
+    if settings.database_url is not None:
+        yield settings
+        return
+    server = EmbeddedPostgres(settings.data / "postgres")
+    try:
+        url = await asyncio.to_thread(server.start)
+        watching = asyncio.create_task(_revive(server), name="embedded database")
+        try:
+            async with _open_to_fleet(settings, server):
+                yield _with_database(settings, url)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def running_database(settings: Settings) -> Settings:
+    """Return the settings with the URL of a database that somebody else runs.
+
+    Raises:
+        Unavailable: none was named and the embedded one is not running.
+    """
+    if settings.database_url is not None:
+        return settings
+    try:
+        return _with_database(settings, EmbeddedPostgres(settings.data / "postgres").url())
+    except Unavailable as error:
+        raise Unavailable(
+            f"{error.detail} Start it with `facefleet web --data {settings.data}` (or `up`), or give --database-url."
+        ) from error
+
+
+def _open_to_fleet(settings: Settings, server: EmbeddedPostgres) -> AbstractAsyncContextManager[None]:
+    if settings.database_address is None:
+        return nullcontext()
+    from facefleet.adapters.embedded_way_in import opened_to_fleet
+
+    return opened_to_fleet(
+        server, settings.database_address, clients=settings.database_networks, data=settings.data, now_s=time.time
+    )
+
+
+def _with_database(settings: Settings, url: str) -> Settings:
+    # The way in is this process's affair, not that of the workers it starts with these settings.
+    given = {"database_url": SecretStr(url), "database_listen": None, "database_clients": ""}
+    return settings.model_copy(update=given)
+
+
+async def _revive(server: EmbeddedPostgres) -> None:
+    """Start the embedded server again whenever it has died."""
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        try:
+            server.url()
+        except Unavailable as gone:
+            log.error("database died: starting it again", error=gone.detail)  # noqa: TRY400 the sentence says it all
+            with suppress(Unavailable):  # then it is tried again in a second
+                await asyncio.to_thread(server.start)

@@ -244,7 +244,7 @@ class Fleet(Protocol):
         ...
 
     async def close(self) -> None:
-        """Drain all and wait until each is gone."""
+        """Let go of the fleet: workers that this program must not leave behind are drained and waited for."""
         ...
 
 

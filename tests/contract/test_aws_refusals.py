@@ -1,6 +1,9 @@
 """What a user is told when AWS refuses: one sentence with the resource, the operation and what is missing."""
 
 import json
+import os
+import subprocess
+import sys
 import uuid
 from contextlib import AsyncExitStack
 
@@ -58,6 +61,34 @@ async def test_missing_credentials_are_named(aws, monkeypatch, tmp_path):
     async with Aws(REGION) as account:
         with pytest.raises(AwsRefusal, match="AWS_ACCESS_KEY_ID"):
             await account.call("sqs", "list_queues", "the queues")
+
+
+@pytest.mark.parametrize(
+    ("command", "resource"),
+    [
+        (["up", "--port", "0", "--queue", "sqs://Q", "--fleet", "ec2://app"], "sqs:GetQueueUrl on the queue Q"),
+        (["web", "--port", "0", "--store", "s3://bucket-of-mine"], "s3:HeadBucket on the bucket bucket-of-mine"),
+        (["worker", "--queue", "sqs://Q"], "sqs:GetQueueUrl on the queue Q"),
+        (["controller", "--fleet", "ec2://app"], "ec2:DescribeInstances on the instances app-*"),
+        (["deploy", "aws", "--name", "1225"], "sts:GetCallerIdentity on the account"),
+    ],
+    ids=lambda one: one[0] if isinstance(one, list) else "",
+)
+@pytest.mark.parametrize("profile", ["nobody", None])
+def test_without_credentials_a_command_ends_with_one_sentence(*, command, resource, profile, postgres_url, tmp_path):
+    """An unknown profile, or nothing at all; the room does not come up without its fleet either."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": REGION}
+    environment |= {"FACEFLEET_DATABASE_URL": postgres_url} | ({"AWS_PROFILE": profile} if profile else {})
+    run = [sys.executable, "-m", "facefleet", *command]
+    ended = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 3
+    (sentence,) = ended.stderr.splitlines()
+    if profile:
+        assert sentence == f"facefleet: There is no AWS profile nobody for {resource}: correct AWS_PROFILE."
+    else:
+        assert "There are no usable AWS credentials for" in sentence
+        assert resource in sentence or command[0] == "deploy"
 
 
 def settings(**given):

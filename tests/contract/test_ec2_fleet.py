@@ -185,11 +185,24 @@ async def test_as_many_stopped_ones_are_kept_as_were_asked_for(site):
     await worked(site, fleet, 2, until=["stopped", "terminated"])
 
 
-async def test_a_controller_that_never_led_leaves_the_fleet_alone(site):
-    """A stand-by that ends must not drain what another commands."""
-    (one,) = await running(site, site.fleet(), 1)
-    await site.fleet().close()
-    assert site.states()[one] == "running"
+async def test_a_controller_that_ends_leaves_the_fleet_at_work_and_the_next_adopts_it(site):
+    """Neither the instance at work nor the one that drains is touched; then both are where they were left."""
+    fleet = site.fleet()
+    working, draining = await running(site, fleet, 2)
+    for one in (working, draining):
+        await site.report(one)
+    await fleet.drain([draining])
+    before = list(site.emulated.changes)
+    await fleet.close()
+    assert site.emulated.changes == before
+    adopting = site.fleet()
+    seen = {one.worker_id: one.state for one in await adopting.instances()}
+    assert seen == {working: WorkerState.RUNNING, draining: WorkerState.DRAINING}
+    await site.report(draining, draining=True)
+    await adopting.instances()
+    await site.roster.leave(draining)
+    await site.until(adopting, ["running", "stopped"])
+    assert site.states()[working] == "running"
 
 
 @pytest.mark.parametrize(

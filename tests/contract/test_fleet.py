@@ -99,7 +99,6 @@ async def ec2_bench(home, emulated):
         with computers:
             tasks = [asyncio.create_task(report(roster, computers, home)), asyncio.create_task(tick(fleet))]
             yield Bench(fleet, computers.cut)
-            await fleet.close()
             for task in tasks:
                 task.cancel()
         assert computers.interrupted == []
@@ -193,13 +192,14 @@ async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(home):
     assert await fleet.start(1) == []
 
 
-async def test_closing_leaves_no_process(fleet, home):
-    """After `close` every worker has come to its end."""
-    names = await fleet.start(2)
-    await home.wait_for("ready", names)
-    await fleet.close()
-    assert await fleet.instances() == []
-    await home.wait_for("done", names)
+async def test_closing_leaves_no_process(home):
+    """After `close` every worker process has come to its end: this program is its parent."""
+    async with process_bench(home) as bench:
+        names = await bench.fleet.start(2)
+        await home.wait_for("ready", names)
+        await bench.fleet.close()
+        assert await bench.fleet.instances() == []
+        await home.wait_for("done", names)
 
 
 async def test_every_worker_process_that_ends_is_buried(home):

@@ -13,7 +13,6 @@ _NO_CREDENTIALS = (
     aws.NoCredentialsError,
     aws.PartialCredentialsError,
     aws.CredentialRetrievalError,
-    aws.ProfileNotFound,
 )
 _DENIED = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403", "KmsAccessDenied"}
@@ -87,6 +86,9 @@ def refusal(error: BotoCoreError | ClientError, *, service: str, operation: str,
         said = error.response.get("Error", {})
         code = said.get("Code", "unknown")
         return AwsRefusal(_sentence(what, f"{service}:{operation}", resource, code, said.get("Message", "")), code)
+    if isinstance(error, aws.ProfileNotFound):
+        profile = error.kwargs["profile"]
+        return AwsRefusal(f"There is no AWS profile {profile} for {what}: correct AWS_PROFILE.")
     if isinstance(error, _NO_CREDENTIALS):
         return AwsRefusal(
             f"There are no usable AWS credentials for {what}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "

@@ -10,7 +10,6 @@ Instances that are neither running nor stopped are left alone until they are.
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -37,8 +36,6 @@ _SIGNED_OFF_S = 9.0
 _SILENT_S = 180.0
 # An instance that runs this long without a worker is of no use: its image is broken, or its machine.
 _USELESS_S = 900.0
-_CLOSING_S = 300.0
-_LOOK_S = 1.0
 
 
 @dataclass(slots=True)
@@ -121,29 +118,13 @@ class Ec2Fleet:
             await self._roster.ask_to_drain(ours)
 
     async def close(self) -> None:
-        """Drain what there is, if it was this fleet that was acted on, and wait until each has stopped once.
+        """Leave the instances as they are: they outlive this program, and the next controller finds them by their tags.
 
-        Another controller may start them again meanwhile; that is its affair.
+        To restart a controller, or to bring it up to date, must not stop a fleet at work.
         """
-        left = set(self._heard)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSING_S):
-                while True:
-                    left = await self._unsettled(left)
-                    if not left:
-                        return
-                    await asyncio.sleep(_LOOK_S)
-        log.error("instances left as they are: they did not stop", instances=sorted(left))
-
-    async def _unsettled(self, instance_ids: set[str]) -> set[str]:
-        """Drain those of these instances that run; return those that have neither stopped nor gone."""
-        if not instance_ids:
-            return set()
-        seen = await self.instances()
-        kept = {one.worker_id for one in [one for one in seen if one.state is WorkerState.STOPPED][: self._warm]}
-        left = {one.worker_id: one.state for one in seen if one.worker_id in instance_ids - kept}
-        await self.drain([worker_id for worker_id, state in left.items() if state is WorkerState.RUNNING])
-        return set(left)
+        left = sorted(one for one, heard in self._heard.items() if heard.state in {"pending", "running"})
+        if left:
+            log.warning("instances go on working, and cost, until a controller stops them", instances=left)
 
     async def _look(self) -> tuple[Sequence[Machine], Mapping[str, WorkerReport]]:
         began_s = self._now_s()

@@ -1,7 +1,7 @@
 """The rooms as asyncio programs: what `facefleet up`, `web`, `worker` and `controller` run until a signal comes.
 
 On SIGINT or SIGTERM the order is: take no more requests, answer those that are open, stop deciding, drain the workers,
-stop the database. Nothing is left behind.
+stop the database. No process is left behind; EC2 instances go on working for the controller that comes next.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ async def up(settings: Settings, ready: Ready) -> None:
     listener = listen(settings.host, settings.port)
     async with wiring.database(settings) as complete, wiring.ports(complete) as ports:
         service = await wiring.service(complete, ports)
-        fleet = wiring.fleet(complete, ports)
+        fleet = await wiring.fleet(complete, ports)
         closing_web, closing_controller = asyncio.Event(), asyncio.Event()
         try:
             async with asyncio.TaskGroup() as rooms:
@@ -74,7 +74,7 @@ async def controller(settings: Settings) -> None:
     stop = _signalled()
     complete = wiring.running_database(settings)
     async with wiring.ports(complete) as ports:
-        fleet = wiring.fleet(complete, ports)
+        fleet = await wiring.fleet(complete, ports)
         try:
             async with asyncio.TaskGroup() as rooms:
                 rooms.create_task(wiring.controller(complete, ports, fleet).run(stop), name="controller")

@@ -86,7 +86,7 @@ def up(
     warm: Warm = None,
     config: Config = None,
 ) -> None:
-    """Run everything: web, database, controller and workers. Ctrl-C drains and stops all of it.
+    """Run everything: web, database, controller and workers. Ctrl-C drains and stops all of it but EC2 instances.
 
     facefleet up
 
@@ -209,7 +209,10 @@ def controller(
     warm: Warm = None,
     config: Config = None,
 ) -> None:
-    """Run the controller with a fleet of worker processes on this machine, or of EC2 instances."""
+    """Run the controller with a fleet of worker processes on this machine, or of EC2 instances.
+
+    When it ends it drains its processes; instances go on working, and the next controller takes them over.
+    """
     from facefleet.cli import rooms
 
     settings = read_settings(

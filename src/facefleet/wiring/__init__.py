@@ -130,12 +130,12 @@ def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callab
     )
 
 
-def fleet(settings: Settings, ports: Ports) -> Fleet:
+async def fleet(settings: Settings, ports: Ports) -> Fleet:
     """Return a fleet of EC2 instances, or of worker processes of this very program, with these very settings."""
     if settings.fleet_url is not None:
         with needing_boto3():
             from facefleet.wiring.aws import ec2_fleet
-        return ec2_fleet(settings.fleet_url, settings, ports.roster)
+        return await ec2_fleet(settings.fleet_url, settings, ports.roster)
     from facefleet.adapters.process_fleet import ProcessFleet
 
     async def bury(worker_id: str) -> None:

@@ -66,14 +66,16 @@ async def find_or_make(aws: Aws, settings: Settings) -> Queues | None:
         return queues
 
 
-def ec2_fleet(url: str, settings: Settings, roster: Roster) -> Ec2Fleet:
-    """Return the fleet of instances that a URL describes."""
+async def ec2_fleet(url: str, settings: Settings, roster: Roster) -> Ec2Fleet:
+    """Return the fleet of instances that a URL describes, once AWS has let us see it."""
     try:
         plan = read_plan(url)
     except ValueError as error:
         raise InvalidInput(f"fleet_url: {error}.") from error
+    machines = Machines(Aws(aws_region()), plan)
+    await machines.look()
     return Ec2Fleet(
-        Machines(Aws(aws_region()), plan),
+        machines,
         roster,
         maximum=settings.max_workers,
         warm=settings.effective_warm,

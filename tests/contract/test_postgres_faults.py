@@ -275,3 +275,54 @@ def test_migrations_may_run_in_several_processes_at_once(url):
     with psycopg.connect(url) as connection:
         applied = connection.execute("SELECT name FROM migrations ORDER BY number").fetchall()
     assert [name for (name,) in applied] == sorted(file.name for file in files)
+
+
+async def test_a_short_answer_needs_no_look_at_the_table(queue, elsewhere, monkeypatch):
+    """It comes with its announcement."""
+
+    async def refuse(_):
+        raise AssertionError("looked")
+
+    asking = asyncio.create_task(
+        queue.ask(Job(job_id="j1", task=Detect(image="inputs/j1"), created_s=0), wait_s=SOON_S)
+    )
+    (lease,) = await elsewhere.lease("w1", limit=1, wait_s=SOON_S)
+    await asyncio.sleep(1)  # the listener stands by now, and has looked
+    monkeypatch.setattr(queue._answers, "look", refuse)
+    await elsewhere.finish(lease, Answer(job_id="j1", body=b"{}"), busy_ms=1)
+    assert (await asking).body == b"{}"
+
+
+async def test_one_connection_serves_statements_and_transactions_in_turn(url):
+    """None is kept back for either."""
+    async with Database(url, max_connections=1) as database:
+        for n in range(3):
+            assert await database.run("SELECT %s::int", [n]) == [(n,)]
+            async with database.transaction() as connection:
+                assert await (await connection.execute("SELECT %s::int", [n])).fetchone() == (n,)
+        results = await asyncio.gather(*(database.run("SELECT %s::int", [n]) for n in range(20)))
+        assert results == [[(n,)] for n in range(20)]
+
+
+async def test_a_statement_that_is_given_up_leaves_its_connection_usable(url):
+    """Whoever comes next is not handed the rest of somebody else's answer."""
+    async with Database(url, max_connections=1) as database:
+        sleeping = asyncio.create_task(database.run("SELECT pg_sleep(60)"))
+        await asyncio.sleep(0.2)
+        sleeping.cancel()
+        await asyncio.wait([sleeping])
+        assert await database.run("SELECT 7") == [(7,)]
+
+
+async def test_a_closed_database_leaves_no_connection_behind(url):
+    """Those at hand are closed too."""
+    async with Database(url) as database:
+        await asyncio.gather(*(database.run("SELECT pg_sleep(0.1)") for _ in range(3)))
+    with psycopg.connect(url) as other:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        for _ in range(100):
+            if other.execute(query).fetchone() == (0,):
+                return
+            other.commit()  # else this transaction keeps seeing what it saw first
+            await asyncio.sleep(0.05)
+    raise AssertionError("a connection is left")

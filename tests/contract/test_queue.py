@@ -245,6 +245,25 @@ class TestAsking:
         lease = await answer_next(elsewhere, body=body)
         assert await asking == Answer(job_id=lease.job.job_id, body=body)
 
+    @pytest.mark.parametrize(
+        "body",
+        [b'{"faces": []}', b"two\nlines\n", b"\x00\x01", b"x" * 7_900, b"x" * 100_000],
+        ids=["JSON", "lines", "zero bytes", "just too long to be announced", "long"],
+    )
+    async def test_an_answer_comes_as_it_was_written(self, queue, elsewhere, body):
+        """Short or long, text or not, with line breaks or without."""
+        asking = asyncio.create_task(queue.ask(a_job(), wait_s=SOON_S))
+        lease = await answer_next(elsewhere, body=body)
+        assert await asking == Answer(job_id=lease.job.job_id, body=body)
+
+    async def test_an_error_comes_as_it_was_written(self, queue, elsewhere):
+        """With its fields, whatever their language."""
+        asking = asyncio.create_task(queue.ask(a_job(), wait_s=SOON_S))
+        (lease,) = await elsewhere.lease("w1", limit=1, wait_s=SOON_S)
+        answer = Answer(job_id=lease.job.job_id, error={"code": "NoFace", "detail": "Kein Gesicht:\n☹"})
+        await elsewhere.finish(lease, answer, busy_ms=1)
+        assert await asking == answer
+
     async def test_many_ask_at_once_and_each_gets_its_own(self, queue, elsewhere):
         """Answers never reach the wrong client."""
 

@@ -13,6 +13,7 @@ from typing import Any, LiteralString, Self
 
 import psycopg
 from pgvector.psycopg.vector import register_vector_info
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.sql import Composed
 from psycopg.types import TypeInfo
@@ -20,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from facefleet.errors import BrokenInvariant, Unavailable
 
-Statement = LiteralString | Composed
+Statement = LiteralString | Composed | bytes
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 EF_SEARCH = 400
@@ -65,6 +66,8 @@ class Database:
             patience_s: how long a statement waits for a connection before `Unavailable`.
         """
         self._url = url
+        self._at_hand: psycopg.AsyncConnection[TupleRow] | None = None
+        self._waiting = 0  # statements that wait for the pool
         self._pool = AsyncConnectionPool(
             url,
             min_size=1,
@@ -94,6 +97,9 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._at_hand is not None:
+            await self._pool.putconn(self._at_hand)
+            self._at_hand = None
         await self._pool.close()
 
     async def run(self, statement: Statement, parameters: Parameters = None) -> list[TupleRow]:
@@ -103,16 +109,46 @@ class Database:
             Unavailable: the server is away; whether the statement took effect is unknown.
         """
         with translated():
-            async with self._pool.connection() as connection:
+            connection = await self._take()
+            try:
                 cursor = await connection.execute(statement, parameters, binary=True)
                 return await cursor.fetchall() if cursor.description else []
+            finally:
+                await self._give_back(connection)
+
+    async def _take(self) -> psycopg.AsyncConnection[TupleRow]:
+        """Take the connection at hand, else one from the pool.
+
+        A pool's own work is a third of the time of a statement between two photos, when all code has left the caches.
+        """
+        connection, self._at_hand = self._at_hand, None
+        if connection is not None and not _has_news(connection):
+            return connection
+        if connection is not None:
+            await self._pool.putconn(connection)
+        self._waiting += 1
+        try:
+            return await self._pool.getconn()
+        finally:
+            self._waiting -= 1
+
+    async def _give_back(self, connection: psycopg.AsyncConnection[TupleRow]) -> None:
+        idle = connection.pgconn.transaction_status == TransactionStatus.IDLE
+        if idle and self._at_hand is None and not self._waiting and not self._pool.closed:
+            self._at_hand = connection
+        else:
+            await self._pool.putconn(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
         """Give a connection within a transaction."""
         with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                yield connection
+            connection = await self._take()
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                await self._give_back(connection)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
@@ -180,7 +216,12 @@ async def _configure(connection: psycopg.AsyncConnection[TupleRow]) -> None:
 
 
 async def _check(connection: psycopg.AsyncConnection[TupleRow]) -> None:
-    """Find out whether an idle connection broke: a healthy one has nothing to say."""
-    readable, _, _ = select.select([connection.pgconn.socket], [], [], 0)
-    if readable:
+    """Find out whether an idle connection broke."""
+    if _has_news(connection):
         await AsyncConnectionPool.check_connection(connection)
+
+
+def _has_news(connection: psycopg.AsyncConnection[TupleRow]) -> bool:
+    """Return whether there is something to read from an idle connection, as there is from one that broke."""
+    readable, _, _ = select.select([connection.pgconn.socket], [], [], 0)
+    return bool(readable)

@@ -13,12 +13,11 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
-from psycopg.sql import SQL, Literal, Placeholder
 from psycopg.types.json import Jsonb
 
 from facefleet.adapters import postgres_gallery_sql as sql
 from facefleet.adapters.postgres import Database, Parameters, Statement
-from facefleet.adapters.postgres_gallery_index import INDEX_LIMIT, indexed_template, maintain
+from facefleet.adapters.postgres_gallery_index import INDEX_LIMIT, maintain
 from facefleet.adapters.postgres_gallery_rows import face_of, face_row, faces_of, page_of, template_of
 from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
 from facefleet.core.galleries import check_model, merge
@@ -133,15 +132,7 @@ class PostgresGallery:
             return []
         model_ids = {probe.model_id for probe in probes}
         use_index = collection_id in self._indexed and limit <= INDEX_LIMIT
-        template = indexed_template(len(probes[0].vector)) if use_index else SQL("template")
-        collection = Literal(collection_id)
-        one_by_one = SQL(" UNION ALL ").join(
-            sql.SEARCH_ONE.format(
-                n=Literal(n), probe=Placeholder(f"probe{n}"), template=template, collection_id=collection
-            )
-            for n in range(len(probes))
-        )
-        statement = sql.SEARCH.format(probes=one_by_one, collection_id=collection)
+        statement = sql.search(collection_id, len(probes), len(probes[0].vector) if use_index else None)
         parameters = {f"probe{n}": probe.vector for n, probe in enumerate(probes)}
         rows = await self._database.run(
             statement,

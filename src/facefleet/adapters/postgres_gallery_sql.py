@@ -1,8 +1,11 @@
 """The statements of `postgres_gallery`."""
 
+from functools import lru_cache
 from typing import Final
 
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Literal, Placeholder
+
+from facefleet.adapters.postgres_gallery_index import indexed_template
 
 FACE: Final = """face_id, collection_id, image_id, person, external_image_id, photo_sha256, box, landmarks, confidence,
     quality, pose, crop_key, created_s"""
@@ -84,7 +87,7 @@ PERSON_TEMPLATES = """
 """
 
 # One row at least for a collection that exists. The score is the inner product, on unit vectors the cosine.
-SEARCH = SQL(
+_SEARCH = SQL(
     """
     SELECT model_id, indexed, best.* FROM collections LEFT JOIN LATERAL ({probes}) AS best ON true
     WHERE collections.collection_id = {collection_id}
@@ -93,7 +96,7 @@ SEARCH = SQL(
 )
 # One of these for each probe; a join with a list of probes would unpack the probe anew for every face.
 # `{template}` is what an index was made of, or the bare column, which no index serves: then every face is scored.
-SEARCH_ONE = SQL(
+_SEARCH_ONE = SQL(
     f"""
     SELECT {{n}} AS n, near.* FROM (
         SELECT {FACE}, -({{template}} <#> {{probe}}) AS score FROM faces
@@ -102,3 +105,18 @@ SEARCH_ONE = SQL(
     ) AS near WHERE score >= %(min_score)s
     """  # noqa: S608
 )
+
+
+@lru_cache(maxsize=256)
+def search(collection_id: str, probes: int, index_size: int | None) -> bytes:
+    """Return the statement that searches for so many probes, by the index on templates of a size or by none.
+
+    It names the collection, since each has an index of its own; putting it together takes as long as a small search.
+    """
+    template = SQL("template") if index_size is None else indexed_template(index_size)
+    collection = Literal(collection_id)
+    one_by_one = SQL(" UNION ALL ").join(
+        _SEARCH_ONE.format(n=Literal(n), probe=Placeholder(f"probe{n}"), template=template, collection_id=collection)
+        for n in range(probes)
+    )
+    return _SEARCH.format(probes=one_by_one, collection_id=collection).as_bytes()

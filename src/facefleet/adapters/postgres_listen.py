@@ -120,6 +120,7 @@ class Watch:
     async def _end(self) -> None:
         """Let the next one have its turn; in the background, since what was won waits to be worked on."""
         try:
+            await asyncio.sleep(0)  # what was won is read first
             if self._connection is not None:
                 # All: a wait that was cancelled may have got the lock in that very moment.
                 await self._connection.execute(b"UNLISTEN *; SELECT pg_advisory_unlock_all()", prepare=False)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from facefleet.adapters import postgres_queue_sql as sql
 from facefleet.adapters.postgres import Database
-from facefleet.adapters.postgres_answers import ENDED, Answers
+from facefleet.adapters.postgres_answers import ENDED, Answers, news
 from facefleet.adapters.postgres_listen import Announcer, Watch
 from facefleet.core.faces import Page
 from facefleet.core.jobs import (
@@ -129,7 +129,8 @@ class PostgresQueue:
         held = {"job_id": lease.job.job_id, "token": lease.token}
         error = None if answer.error is None else json.dumps(answer.error)
         rows = await self._database.run(
-            sql.FINISH, held | {"answer": answer.body, "error": error, "busy_ms": float(busy_ms)}
+            sql.FINISH,
+            held | {"answer": answer.body, "error": error, "busy_ms": float(busy_ms), "news": news(answer)},
         )
         if rows and rows[0][0]:
             self._announcer.announce(ENDED, lease.job.job_id)
@@ -207,6 +208,8 @@ class PostgresQueue:
             with self._answers.expect(job.job_id) as ending:
                 await self._insert(sql.PUT_RELAXED, job, deadline_s=deadline_s, durable=False)
                 outcome = await ending
+            if isinstance(outcome, Answer):
+                return outcome
             # None: a crash of the server forgot the job with its relaxed commit.
             if outcome is not None:
                 if outcome.status.answer is None:

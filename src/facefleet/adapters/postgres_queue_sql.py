@@ -70,7 +70,7 @@ FINISH = """
         ON CONFLICT (shard) DO UPDATE
         SET finished = total.finished + 1, busy_ms = total.busy_ms + excluded.busy_ms
     )
-    SELECT durable, CASE WHEN NOT durable THEN pg_notify('facefleet_ended', job_id)::text END FROM done
+    SELECT durable, CASE WHEN NOT durable THEN pg_notify('facefleet_ended', %(news)s)::text END FROM done
 """
 FINISHED_BEFORE = "SELECT 1 FROM jobs WHERE job_id = %(job_id)s AND lease_token = %(token)s::uuid AND state = 'done'"
 

@@ -90,12 +90,13 @@ class Engine:
         detected_s = self._timer_s()
         points = self._predictor.predict_symmetric(pixels, [_square(detection.box) for detection in detections])
         chips = [cut_chip(pixels, face_points) for face_points in points]
+        faces = tuple(_face(photo.image_id, *pair) for pair in zip(detections, chips, strict=True))
         aligned_s = self._timer_s()
         return Recognition(
             image_id=photo.image_id,
             width=pixels.shape[1],
             height=pixels.shape[0],
-            faces=tuple(_face(photo.image_id, *pair) for pair in zip(detections, chips, strict=True)),
+            faces=faces,
             took_ms={
                 "decode": 1e3 * (decoded_s - start_s),
                 "detect": 1e3 * (detected_s - decoded_s),

@@ -10,6 +10,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -31,6 +32,8 @@ LISTEN_S = 1.0
 # A photo takes well under a second; a thread that has computed for this long never comes back, and Python cannot stop
 # it. The process ends, the lease runs out and another worker (then alone with that photo) has a try.
 STALL_S = 60.0
+# The engine begins undisturbed: while this thread takes the next job, Python lets only one of the two run.
+HEAD_START_S = 0.002
 STALLED_EXIT = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -78,6 +81,7 @@ class Worker:
         self._finished = 0
         self._inferring_since_s: float | None = None
         self._concluding = asyncio.Semaphore(2)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set and everything taken is answered."""
@@ -95,13 +99,15 @@ class Worker:
             log.warning("could not sign off", worker=self.worker_id)
 
     async def _work(self, stop: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
         batch: Sequence[_Work] = ()
         while batch or not stop.is_set():
             if not batch:
                 batch = await self._take(limit=1, wait_s=LISTEN_S)
                 continue
             began_s = perf_counter()
-            inference = tasks.create_task(asyncio.to_thread(self._infer, batch), name="infer")
+            inference = loop.run_in_executor(self._thread, self._infer, batch)
+            await asyncio.sleep(HEAD_START_S)
             following = [] if stop.is_set() else await self._take(limit=self._batch_size, wait_s=0)
             findings = await inference
             self._inferring_since_s = None
@@ -129,7 +135,7 @@ class Worker:
         started_s = perf_counter()
         try:
             keys = input_keys(lease.job.task)
-            data = await asyncio.gather(*(self._store.get(key) for key in keys))
+            data = [await self._store.get(keys[0]), *await asyncio.gather(*map(self._store.get, keys[1:]))]
         except NotFound as error:
             return _Work(lease=lease, started_s=started_s, failure=error)
         except Unavailable as error:

@@ -12,20 +12,24 @@ from hypothesis import strategies as st
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
 from facefleet.core.scaling import policy
 from facefleet.core.scaling.forecast import Arrivals, Season
+from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.staffing import erlang_slots
 from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.lab.simulate.durations import durations
 from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.fleet import World
-from facefleet.lab.simulate.workload import Workload
+from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 
 BOUNDS = Bounds(minimum=0, maximum=19)
 EC2 = World(boot=durations("45"), stop_s=10.0, tick_s=5.0, billing=Billing(minimum_s=60.0))
 
 
-def ours(**objective):
-    return policy("facefleet", objective=Objective(**objective))
+LOOSE = Objective(slo_s=90.0)  # longer than a boot of EC2
+
+
+def ours(objective=None, world=None):
+    return policy("facefleet", objective=objective, billing=world and world.billing)
 
 
 def run(arrivals, service_s, *, world=EC2, rule=None, duration_s=None, bounds=BOUNDS, warmup_s=0.0):
@@ -69,14 +73,54 @@ def test_it_converges_on_constant_load():
 
 
 def test_one_request_costs_no_more_than_the_minimum_bill():
-    """A worker whose minute is paid for stays for it, and not longer."""
-    assert run([60.0], 5.0, duration_s=600).billed_s == 60.0
+    """A worker whose minute is paid for stays for it, and not longer, where a boot fits into the objective."""
+    assert run([60.0], 5.0, rule=ours(LOOSE, EC2), duration_s=600).billed_s == 60.0
+
+
+def test_an_objective_shorter_than_a_boot_keeps_one_worker_until_an_hour_has_shown_that_nobody_comes():
+    """Nobody could be in time otherwise; with nothing learned, the first request is as likely as any."""
+    result = run([1800.0], 5.0, rule=ours(Objective(slo_s=2.0), EC2), duration_s=4 * 3600)
+    assert result.waits_s[0] == 0.0
+    gone = next(look for look in result.looks if look.drain)
+    assert 1800 + 3600 <= gone.at_s <= 1800 + 3700
+
+
+def test_an_objective_longer_than_a_boot_keeps_nobody():
+    """The fleet is empty until the first request, and again after the last."""
+    result = run([1800.0], 5.0, rule=ours(LOOSE, EC2), duration_s=3600)
+    assert max(look.pending + look.running for look in result.looks if look.at_s < 1800) == 0
+    assert result.looks[-1].running == 0
+
+
+def test_an_objective_of_nothing_keeps_the_maximum():
+    """Nobody may wait, whatever comes."""
+    result = run([900.0], 5.0, rule=ours(Objective(slo_s=0.0), EC2), duration_s=1800)
+    assert {look.pending + look.running for look in result.looks} == {0, 19}
+    assert sum(look.start for look in result.looks) == 19
+
+
+def test_a_burst_with_time_left_gets_the_fewest_workers_that_keep_its_deadline():
+    """A hundred requests of a second each, due in five minutes, of which a boot takes one: one worker does."""
+    result = run(np.linspace(60, 62, 100), 1.0, rule=ours(Objective(slo_s=300.0), EC2), duration_s=600)
+    assert result.starts == 1
+    assert result.waits_s.max() <= 300
+
+
+@pytest.mark.parametrize("name", ["steady", "bursts", "trickle", "spiky"])
+def test_a_looser_objective_costs_no_more(name):
+    """Within 5 %, as each run draws its boots in another order: from a wait of seconds to one of minutes."""
+    load = synthetic(name, Shape(rate_hz=4.0), seed=7)
+    costs = [
+        run(load.arrivals_s, 1.0, rule=ours(Objective(slo_s=slo_s), EC2), duration_s=3600).billed_s
+        for slo_s in (0.0, 0.5, 5.0, 30.0, 60.0, 90.0, 150.0, 300.0)
+    ]
+    assert all(looser <= 1.05 * tighter for tighter, looser in pairwise(costs))
 
 
 def test_hours_that_are_paid_for_are_used_up():
     """Billed by the hour, a worker is let go only as its hour ends."""
     world = replace(EC2, billing=Billing(granularity_s=3600.0))
-    result = run([0.0], 5.0, world=world, duration_s=7200)
+    result = run([0.0], 5.0, world=world, rule=ours(LOOSE, world), duration_s=7200)
     gone = next(look for look in result.looks if look.drain)
     assert 3590 <= gone.at_s <= 3600
     assert result.billed_s == 3600.0
@@ -90,8 +134,8 @@ def test_it_does_not_start_what_an_existing_worker_will_take_in_time():
             now_s=1, visible=5, in_flight=0, oldest_age_s=0.5, finished_total=100, busy_ms_total=1e5, workers=workers(1)
         ),
     ]
-    assert play(ours(slo_s=10.0), seen)[-1].start == 0
-    assert play(ours(slo_s=1.0), seen)[-1].start > 0
+    assert play(ours(Objective(slo_s=10.0)), seen)[-1].start == 0
+    assert play(ours(Objective(slo_s=1.0)), seen)[-1].start > 0
 
 
 def test_it_has_the_fleet_back_before_a_burst_that_comes_every_ten_minutes():
@@ -106,8 +150,8 @@ def test_it_has_the_fleet_back_before_a_burst_that_comes_every_ten_minutes():
 def test_a_tight_objective_keeps_a_worker_for_a_trickle_and_a_loose_one_does_not():
     """What the user asks for decides what idling is worth."""
     arrivals = np.cumsum(np.random.default_rng(3).exponential(90, 200))
-    tight = run(arrivals, 1.0, rule=ours(slo_s=2.0), warmup_s=3600)
-    loose = run(arrivals, 1.0, rule=ours(slo_s=90.0), warmup_s=3600)
+    tight = run(arrivals, 1.0, rule=ours(Objective(slo_s=2.0)), warmup_s=3600)
+    loose = run(arrivals, 1.0, rule=ours(LOOSE), warmup_s=3600)
     assert np.percentile(tight.waits_s, 95) < 2.0
     assert np.percentile(loose.waits_s, 95) <= 95.0
     assert loose.billed_s < 0.6 * tight.billed_s
@@ -294,6 +338,32 @@ def test_a_step_in_the_rate_is_believed_soon_and_a_steady_rate_is_averaged_long(
         arrivals = arrivals.add(float(second), total)
     assert arrivals.trend(1.0).rate_hz(0.0) > 20
     assert len(arrivals.times_s) < 500
+
+
+def test_silence_after_a_step_of_load_is_not_averaged_with_it():
+    """3.5 a second for a minute and a half, then nothing: within five looks the rate is zero, and stays there."""
+    rng = np.random.default_rng(0)
+    arrivals, total, rates = Arrivals(), 0, []
+    for second in range(120):
+        total += int(rng.poisson(3.5)) if second < 90 else 0
+        arrivals = arrivals.add(float(second), total)
+        rates.append(arrivals.trend(1.0).rate_hz(2.4))
+    assert rates[89] > 2
+    assert set(rates[94:]) == {0.0}
+
+
+def test_boots_are_late_as_often_as_those_measured_would_be():
+    """Guesses first; after 32 even boots of a second, a look of a second and an objective of two, none is."""
+    learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=1.0)
+    assert 0 < learned.late_if_cold(1.0, 2.0) < 0.2
+    assert learned.late_if_cold(1.0, 0.5) == 1.0
+    for number in range(33):
+        for state, at_s in ((WorkerState.PENDING, 2.0 * number), (WorkerState.RUNNING, 2.0 * number + 1)):
+            worker = Worker(worker_id=f"w{number}", state=state, since_s=at_s)
+            now = replace(seen, now_s=at_s, workers=(worker,))
+            learned = learned.add(now, slots=19, slo_s=2.0, blind_s=0.0, regret_s=1.0)
+    assert learned.late_if_cold(1.0, 2.0) == pytest.approx(0.0, abs=1e-9)
+    assert learned.late_if_cold(1.0, 1.5) == pytest.approx(0.5)
 
 
 def test_a_season_is_trusted_once_it_foretells_better_than_yesterday_s_weather():

@@ -2,12 +2,13 @@
 
 The level is the mean rate over the longest recent window that is consistent with Poisson arrivals at one rate: windows
 double while the older half does not differ from the newer by more than `_SIGMAS` standard deviations (the idea of
-ADWIN: Bifet and Gavaldà, SDM 2007). So a steady load is averaged over an hour, and a step is believed within a tick or
-two. The rate used is one standard error below the mean, which makes one lone request no evidence of more.
+ADWIN: Bifet and Gavaldà, SDM 2007). The first window is one tick, or all of the silence since the last request. So a
+steady load is averaged over an hour, and a step is believed within a tick or two. The rate used is one standard error
+below the mean, which makes one lone request no evidence of more.
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 
 _FINE_S = 120.0  # every reading is kept this long
@@ -47,6 +48,11 @@ class Arrivals:
         """How long arrivals have been watched."""
         return self.times_s[-1] - self.times_s[0] if self.times_s else 0.0
 
+    @property
+    def _silent_s(self) -> float:
+        """For how long nothing has come."""
+        return self.times_s[-1] - self.times_s[bisect_left(self.totals, self.totals[-1])] if self.times_s else 0.0
+
     def within(self, span_s: float) -> float:
         """Return how many requests came in the last `span_s` seconds, by linear interpolation."""
         at = self.times_s[-1] - span_s
@@ -61,7 +67,7 @@ class Arrivals:
 
     def trend(self, tick_s: float) -> "Trend":
         """Return the level of the rate, and its rise where it rises by more than one standard error."""
-        span = min(max(tick_s, 1e-9), self.known_s)
+        span = min(max(tick_s, self._silent_s, 1e-9), self.known_s)
         if span <= 0:
             return Trend()
         newer = self.within(span)

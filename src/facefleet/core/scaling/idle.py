@@ -12,6 +12,7 @@ from statistics import NormalDist, fmean, stdev
 _KEPT = 24
 _ENOUGH = 4  # idle times that make a pattern
 _MARGIN = 0.02  # of an idle time, against a pattern that drifts
+_UNKNOWN_S = 3600.0  # without a pattern, work may come back for so long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +75,21 @@ class Idleness:
         size = max(size, pace.at_once(total - self.onset_total, after_s))
         return replace(self, gaps=(*self.gaps[:-1], (idle_s, size)))
 
+    @property
+    def foretells(self) -> bool:
+        """Whether enough idle times are known to say when work comes back."""
+        return len(self.gaps) >= _ENOUGH
+
     def expected(self, now_s: float, boot_s: float, at: float) -> float:
         """Return how many requests may come at once while a worker ordered now would boot; 0 outside the window.
 
         The window is that of the percentile `at` on either side, of the idle times seen or of a normal distribution
-        with their mean and deviation, whichever is wider.
+        with their mean and deviation, whichever is wider. Before there is a pattern it is the first hour.
         """
-        if len(self.gaps) < _ENOUGH:
-            return 0.0
         idle_s = 0.0 if self.since_s is None else now_s - self.since_s
-        first, last, size = _window(self.gaps, at)
+        if not self.foretells:
+            return 1.0 if idle_s < _UNKNOWN_S else 0.0
+        first, last, size = _window(self.gaps, round(at, 1))
         return size if first - boot_s <= idle_s <= last else 0.0
 
 
@@ -92,7 +98,9 @@ def _window(gaps: tuple[tuple[float, float], ...], at: float) -> tuple[float, fl
     """Return the shortest and longest idle time to reckon with, and how much comes after one."""
     idle_times = sorted(gap_s for gap_s, _ in gaps)
     rank = min(len(gaps) - 1, int(at / 100 * len(gaps)))
-    mean, spread = fmean(idle_times), stdev(idle_times) * NormalDist().inv_cdf(at / 100)
+    z = NormalDist().inv_cdf(at / 100)
+    unsure = 1 + (z * z + 1) / (4 * (len(gaps) - 1))  # Student's t from the normal quantile, to first order
+    mean, spread = fmean(idle_times), stdev(idle_times) * z * unsure
     first = min(idle_times[0], mean - spread) * (1 - _MARGIN)
     last = max(idle_times[rank], mean + spread) * (1 + _MARGIN)
     return first, last, sorted(size for _, size in gaps)[rank]

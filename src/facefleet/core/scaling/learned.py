@@ -1,6 +1,7 @@
 """What ours has learned from the observations so far: arrivals, their day and week, idle times, service, boots."""
 
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from facefleet.core.fleet import Observation, WorkerState
 from facefleet.core.scaling.forecast import Arrivals, Season, Trend
@@ -10,8 +11,7 @@ from facefleet.core.scaling.levels import Levels
 _STEADY = 1000  # requests after which old service times begin to be forgotten
 _JUMP = 20.0  # a tick this many times the one before is a clock that jumped or a controller that slept
 _BOOTS = 32  # boots remembered
-_FEW_BOOTS = 4
-_SLOW_BOOT = 1.25  # of the mean boot, until a few have been seen
+_GUESSED_BOOTS = (0.75, 0.92, 1.08, 1.25)  # relative to the mean, among the first that are measured
 _SLOW_SHARE = 0.9
 
 
@@ -24,7 +24,8 @@ class Learned:
         tick_s: how long after the observation before that was.
         service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
         booting: (worker, since when) of those last seen pending.
-        boots: how long the latest boots took, relative to the mean.
+        boots_s: how long the latest boots took.
+        spread: these relative to their mean, ascending, some guesses among them while there are few.
     """
 
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -38,7 +39,8 @@ class Learned:
     service_s: float | None = None
     measured: int = 0
     booting: tuple[tuple[str, float], ...] = ()
-    boots: tuple[float, ...] = ()
+    boots_s: tuple[float, ...] = ()
+    spread: tuple[float, ...] = _GUESSED_BOOTS
     read_total: int = 0
     read_finished: int = 0
     read_busy_ms: float = 0.0
@@ -61,6 +63,7 @@ class Learned:
         pace = Pace(
             tick_s=tick_s, boot_s=seen.boot_s, blind_s=blind_s, patience_s=slo_s + (self.service_s or seen.boot_s)
         )
+        boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if self.booting else self.boots_s
         booting = {w.worker_id: w.since_s for w in seen.workers if w.state is WorkerState.PENDING}
         return replace(
             self,
@@ -75,7 +78,8 @@ class Learned:
             service_s=service_s,
             measured=measured,
             booting=tuple(booting.items()),
-            boots=(self.boots + self._booted(seen))[-_BOOTS:] if self.booting else self.boots,
+            boots_s=boots_s,
+            spread=self.spread if boots_s is self.boots_s else _spread(boots_s),
             read_total=read,
             read_finished=seen.finished_total,
             read_busy_ms=seen.busy_ms_total,
@@ -90,9 +94,13 @@ class Learned:
     @property
     def slow_boot(self) -> float:
         """A slow boot, the 90th percentile, as a multiple of the mean; at least 1."""
-        if len(self.boots) < _FEW_BOOTS:
-            return _SLOW_BOOT
-        return max(1.0, sorted(self.boots)[int(_SLOW_SHARE * len(self.boots))])
+        return max(1.0, self.spread[int(_SLOW_SHARE * len(self.spread))])
+
+    def late_if_cold(self, boot_s: float, slo_s: float) -> float:
+        """Return the share of requests that wait longer than `slo_s` where they find nobody: a look, and a boot."""
+        tick_s = max(self.tick_s, 1e-9)
+        late = (min(1.0, max(0.0, (boot * boot_s + tick_s - slo_s) / tick_s)) for boot in self.spread)
+        return sum(late) / len(self.spread)
 
     def _tick_s(self, now_s: float) -> float:
         if self.now_s is None or now_s <= self.now_s:
@@ -103,7 +111,7 @@ class Learned:
     def _booted(self, seen: Observation) -> tuple[float, ...]:
         began = dict(self.booting)
         return tuple(
-            max(0.0, worker.since_s - began[worker.worker_id]) / max(seen.boot_s, 1e-3)
+            max(0.0, worker.since_s - began[worker.worker_id])
             for worker in seen.workers
             if worker.state is WorkerState.RUNNING and worker.worker_id in began
         )
@@ -117,3 +125,9 @@ class Learned:
         measured = min(self.measured + count, max(_STEADY, count))
         before = self.service_s or 0.0
         return before + (spent_s - count * before) / measured, measured
+
+
+def _spread(boots_s: tuple[float, ...]) -> tuple[float, ...]:
+    """Return boots relative to their mean, ascending, with guesses in the place of the first that are missing."""
+    mean_s = max(fmean(boots_s), 1e-3)
+    return tuple(sorted((*_GUESSED_BOOTS, *(boot_s / mean_s for boot_s in boots_s))[-_BOOTS:]))

@@ -88,10 +88,15 @@ class Crew:
         finished = sum(within_s - ready for ready in there) / self.service_s
         return len(there) - self.busy + max(0.0, finished - self.sigmas * math.sqrt(finished))
 
-    def more_slots(self, requests: float, *, within_s: float, boot_s: float) -> float:
-        """Return the slots to add, there after `boot_s`, so that this many requests are begun in that time."""
+    def more_slots(self, requests: float, *, within_s: float, ready_s: float) -> float:
+        """Return the slots to add, there after `ready_s`, so that this many requests are begun in that time.
+
+        Infinite if that is too late for any of them.
+        """
         missing = requests - self.begins(within_s)
         if missing <= 0:
             return 0.0
-        slots = missing / (1 + (within_s - boot_s) / self.service_s)
+        if within_s < ready_s:
+            return math.inf
+        slots = missing / (1 + (within_s - ready_s) / self.service_s)
         return slots if self.free + self.busy + len(self.ready_s) else max(1.0, slots)

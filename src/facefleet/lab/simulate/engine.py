@@ -75,7 +75,8 @@ def simulate(
         bounds: the fewest and the most workers.
         world: the fleet and its charges.
         seed: of the boot delays; they are the same for every policy, first start to last.
-        warmup_s: requests that arrive before, and worker-seconds, starts and stops before, are not counted.
+        warmup_s: requests that arrive before, and worker-seconds, starts and stops before, are not counted, nor is
+            the work that is left over from before.
     """
     fleet = SimulatedFleet(world, np.random.default_rng([seed, 2]))
     line = _Line(workload, services_s)
@@ -86,8 +87,8 @@ def simulate(
     fleet.start(bounds.minimum, now)
     for now in _ticks(world.tick_s, workload.duration_s * _PATIENCE + _GRACE_S):
         line.hand_out(fleet.slots, now)
-        if now <= warmup_s:
-            before = (fleet.spent_s(now), fleet.starts, fleet.stops)
+        if now <= warmup_s > 0:
+            before = (fleet.spent_s(now) + line.left_s(fleet.slots, now), fleet.starts, fleet.stops)
         seen = _observe(line, fleet, world, now)
         if now >= workload.duration_s and seen.finished_total == len(line.arrivals):
             break
@@ -135,6 +136,11 @@ class _Line:
             begin = max(free, arrivals[request])
             begun(begin)
             heapreplace(slots, (begin + services[request], number, request))
+
+    def left_s(self, slots: list[tuple[float, int, int]], now_s: float) -> float:
+        """Return the work that is still to do on the requests that have come."""
+        waiting = float(self._work_s[self.arrived] - self._work_s[len(self.begins)])
+        return waiting + sum(free - now_s for free, _, request in slots if request >= 0 and free > now_s)
 
     def finished_s(self, at_work: list[int]) -> float:
         """Return the work of all requests that are begun and done."""

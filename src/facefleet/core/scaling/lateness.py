@@ -1,0 +1,70 @@
+"""The first question of our rule: who will be late unless a worker is ordered now?
+
+Requests have a deadline, their arrival plus the objective. A worker ordered now begins one request a service time from
+one boot on. The fewest workers that keep every deadline, given what those there and on their way will have begun, are
+the cheapest order, for each pays a boot and the billing minimum. It can be put off for as long as that makes it no
+larger: perhaps more requests come to share it, perhaps somebody comes free.
+"""
+
+import math
+
+from facefleet.core.scaling.moves import committed
+from facefleet.core.scaling.view import View
+
+_LATE = 0.2  # those who are late anyway are begun within this share of the objective, or a boot, after the boot
+_STEPS = 6  # moments at which deadlines are checked
+SLIVER = 0.3  # of a worker, not worth one
+
+
+def workers_against_lateness(view: View) -> int:
+    """Return how many workers there should be so that no order comes too late; 0 where those there are enough.
+
+    While no request has been timed, one worker goes ahead for as long as the others can still follow it in time.
+    """
+    more = 0
+    if view.learned.service_s is not None or _slack_s(view) <= 0:
+        now, later = _workers(view, view.boot_s), _workers(view, view.slow_s)
+        more = int(now) if later > now else max(0, int(now) - 1)  # putting off one of them never needs two
+    if not more and _nobody_comes(view):
+        more = 1
+    return committed(view.seen) + more if more else 0
+
+
+def _workers(view: View, ready_s: float) -> float:
+    """Return the fewest workers, there in `ready_s`, that keep the deadlines of who waits and who is to come."""
+    rate_hz = view.learned.rate_hz(0.0)
+    slo_s = view.objective.slo_s
+    soonest_s = view.boot_s + _LATE * min(slo_s, view.boot_s)
+    last_s = max(soonest_s, slo_s + view.slow_s)
+    growth = (last_s / soonest_s) ** (1 / _STEPS)
+    moments = {soonest_s * growth**step for step in range(_STEPS + 1)}
+    moments |= {max(soonest_s, due_s) for due_s in (slo_s - view.seen.oldest_age_s, slo_s, view.slow_s)}
+    slots = max(
+        view.crew.more_slots(_due(view, rate_hz, at_s - slo_s), within_s=at_s, ready_s=ready_s) for at_s in moments
+    )
+    return math.inf if math.isinf(slots) else max(0, math.ceil(slots / view.seen.capacity - SLIVER))
+
+
+def _due(view: View, rate_hz: float, after_s: float) -> float:
+    """Return the waiting or coming requests that arrive no later than `after_s` from now."""
+    seen = view.seen
+    if after_s >= 0:
+        return seen.visible + rate_hz * after_s
+    if seen.oldest_age_s < -after_s:
+        return 0.0
+    return max(0.0, seen.visible - view.learned.arrivals.within(-after_s))
+
+
+def _slack_s(view: View) -> float:
+    """Return for how long an order for those who wait can be put off."""
+    return view.objective.slo_s - view.seen.oldest_age_s - view.slow_s
+
+
+def _nobody_comes(view: View) -> bool:
+    """Return whether requests wait for nobody, and fewer are to be expected to share a boot with them if they wait on.
+
+    The rate is that of before this look, so that a request more never argues for waiting.
+    """
+    crew, waiting = view.crew, view.seen.visible
+    alone = not crew.free + crew.busy + len(crew.ready_s)
+    return alone and waiting > 0 and view.past_hz * max(0.0, _slack_s(view)) <= waiting

@@ -1,0 +1,64 @@
+"""One observation together with what was learned, as the questions of our rule need it."""
+
+import math
+from dataclasses import dataclass
+
+from facefleet.core.fleet import Bounds, Observation, WorkerState
+from facefleet.core.scaling.learned import Learned
+from facefleet.core.scaling.staffing import Crew, sigmas
+from facefleet.core.scaling.terms import Objective
+
+_STUCK = 4.0  # a worker pending for this many boots is not counted on
+UNSEEN_S = 10.0  # how long a start that the fleet does not show yet is believed in
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What is seen and known at one look.
+
+    Attributes:
+        boot_s: mean boot of the next start.
+        slow_s: how long after now a worker ordered at the *next* look is there, even if it boots slowly.
+        past_hz: the rate of requests as it was known before this look.
+        cold: the share of requests that find nobody there for whom the objective is then missed.
+    """
+
+    seen: Observation
+    bounds: Bounds
+    objective: Objective
+    learned: Learned
+    crew: Crew
+    boot_s: float
+    slow_s: float
+    past_hz: float
+    cold: float
+
+    @property
+    def blind_s(self) -> float:
+        """How long from now requests come too early for any later order to help them; negative if none do."""
+        return self.slow_s - self.objective.slo_s
+
+    @property
+    def late_share(self) -> float:
+        """The share of requests that may be late."""
+        return 1 - self.objective.at / 100
+
+    @property
+    def slots(self) -> int:
+        """The most requests that can be worked on at once."""
+        return self.bounds.maximum * self.seen.capacity
+
+
+def crew(seen: Observation, learned: Learned, boot_s: float, at: float) -> Crew:
+    """Return the slots of the workers that run, and of those pending that can be counted on."""
+    running = seen.count(WorkerState.RUNNING) * seen.capacity
+    held = sum(len(worker.jobs) for worker in seen.workers if worker.state is WorkerState.RUNNING)
+    coming = [
+        min(boot_s, max(learned.tick_s, worker.since_s + boot_s - seen.now_s))
+        for worker in seen.workers
+        if worker.state is WorkerState.PENDING and seen.now_s - worker.since_s < _STUCK * boot_s + UNSEEN_S
+    ]
+    service_s = math.inf if learned.service_s is None else max(learned.service_s, 1e-6)
+    ready = tuple(ready_s for ready_s in coming for _ in range(seen.capacity))
+    busy = min(held, running)
+    return Crew(free=running - busy, busy=busy, ready_s=ready, service_s=service_s, sigmas=sigmas(at))

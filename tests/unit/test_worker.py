@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import uuid
 
 import pytest
@@ -295,3 +296,45 @@ async def test_a_photo_that_the_store_cannot_give_costs_no_neighbour_anything(en
             assert (await house.ended(one)).receives == 1
         again = await house.ended(job)
     assert (again.receives, again.answer.error) == (2, None)
+
+
+class ForgetfulQueue(MemoryQueue):
+    """Keeps no answers, as SQS does; knows what was in the store when a job ended."""
+
+    store: Objects
+    stored: list[str]
+
+    async def finish(self, lease, answer, *, busy_ms):
+        self.stored = [key async for key in self.store.keys("outputs/")]
+        await super().finish(lease, answer, busy_ms=busy_ms)
+
+
+async def test_an_answer_that_the_queue_forgets_is_stored_before_its_job_ends(engine, photo):
+    """A worker that dies in between would lose it."""
+    queue = ForgetfulQueue()
+    queue.keeps_answers = False
+    house = House(engine, queue=queue)
+    queue.store = house.store
+    job_id = await house.send(photo)
+    async with house:
+        await house.ended(job_id)
+    assert queue.stored == [f"outputs/{job_id}.json"]
+
+
+async def test_an_answer_is_stored_once_the_store_is_back(engine, photo, monkeypatch):
+    """However long after its client got it."""
+    house = House(engine)
+    put, refused = house.store.put, []
+
+    async def refuse_twice(key, data, **options):
+        if key.startswith("outputs/") and len(refused) < 2:
+            refused.append(key)
+            raise Unavailable("The store does not answer.")
+        await put(key, data, **options)
+
+    monkeypatch.setattr(house.store, "put", refuse_twice)
+    job_id = await house.send(photo)
+    async with house:
+        answer = (await house.ended(job_id)).answer
+    assert len(refused) == 2
+    assert json.loads(await house.store.get(f"outputs/{job_id}.json"))["job_id"] == json.loads(answer.body)["job_id"]

@@ -199,12 +199,20 @@ class Worker:
         except (FacefleetError, ValueError, ArithmeticError, LookupError, TypeError):
             log.exception("a bug answered a job", worker=self.worker_id, job=job_id)
             answer = Answer(job_id=job_id, error=BrokenInvariant(f"Job {job_id} met a bug; see the log.").to_dict())
-        if self._keep and answer.error is None:
-            await self._store.put(output_place(job_id), answer.body)
-        await self._queue.finish(work.lease, answer, busy_ms=busy_ms)
+        storing = asyncio.create_task(self._store_answer(answer), name="store answer")
+        try:
+            if not self._queue.keeps_answers:
+                await storing
+            await self._queue.finish(work.lease, answer, busy_ms=busy_ms)
+        finally:
+            await storing
         self._finished += 1
         if not self._keep:
             await self._store.delete(input_keys(work.lease.job.task))
+
+    async def _store_answer(self, answer: Answer) -> None:
+        if self._keep and answer.error is None:
+            await self._store.put(output_place(answer.job_id), answer.body)
 
     async def _extend(self) -> None:
         """Keep the leases of everything in hand; drop what the queue says is no longer ours."""

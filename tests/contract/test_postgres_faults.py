@@ -18,6 +18,7 @@ import pytest
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.postgres import Database, migrate
 from facefleet.adapters.postgres_queue import PostgresQueue
+from facefleet.adapters.postgres_roster import PostgresRoster
 from facefleet.core.jobs import Answer, Detect, Job
 from facefleet.errors import LeaseLost, Unavailable
 
@@ -214,6 +215,7 @@ async def test_a_worker_that_hangs_keeps_no_job_from_the_others(queue, url):
 import asyncio
 from facefleet.adapters.postgres import Database
 from facefleet.adapters.postgres_queue import PostgresQueue
+from facefleet.adapters.postgres_roster import PostgresRoster
 async def main():
     async with Database({url!r}) as database, PostgresQueue(database) as queue:
         await queue.lease("hung", limit=1, wait_s=600)
@@ -326,3 +328,22 @@ async def test_a_closed_database_leaves_no_connection_behind(url):
             other.commit()  # else this transaction keeps seeing what it saw first
             await asyncio.sleep(0.05)
     raise AssertionError("a connection is left")
+
+
+async def test_a_controller_that_loses_its_connection_no_longer_leads(url):
+    """The lock went with the connection, so another may lead by now, and two would fight over the fleet."""
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    async with Database(url) as one, Database(url) as other:
+
+        async def lead() -> None:
+            async with PostgresRoster(one).lead() as leading:
+                assert leading
+                async with PostgresRoster(other).lead() as leading_too:
+                    assert not leading_too
+                await other.run(cut)
+                await asyncio.sleep(SOON_S)
+
+        with pytest.raises(Unavailable, match="led by was lost"):
+            await lead()
+        async with PostgresRoster(other).lead() as leading:
+            assert leading

@@ -1,17 +1,23 @@
 """`Roster` on PostgreSQL: heartbeats, the published fleet, the history of decisions, and the one who leads."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from facefleet.adapters.postgres import Database
 from facefleet.core.fleet import Decision, Worker, WorkerReport
+from facefleet.errors import Unavailable
 from facefleet.ports import Recorded
 
 _LEADING = 0x0FACEF2  # advisory lock: one controller leads
+_WATCH_S = 1.0  # how often whoever leads asks whether it still does
+_LOST_S = 5.0  # a connection that does not answer for so long is lost
 _WORKERS: TypeAdapter[tuple[Worker, ...]] = TypeAdapter(tuple[Worker, ...])
 
 # Idle since the first report without a job after which no job was finished: one that came and went between two
@@ -174,10 +180,40 @@ class PostgresRoster:
 
     @asynccontextmanager
     async def lead(self) -> AsyncIterator[bool]:
-        """Try to become the one controller that acts. The lock is the session's: it goes when the connection dies."""
+        """Try to become the one controller that acts. The lock is the session's: it goes when the connection dies.
+
+        Raises:
+            Unavailable: the connection was lost, so the block was ended: another controller may lead by now.
+        """
         async with self._database.connection() as connection:
             row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LEADING])).fetchone()
-            yield bool(row and row[0])
+            if not row or not row[0]:
+                yield False
+                return
+            try:
+                # A timeout that never comes by itself: bringing it forward is the way to end this block and no other.
+                async with asyncio.timeout(None) as term:
+                    watching = asyncio.create_task(_watch(connection, term), name="watch leadership")
+                    try:
+                        yield True
+                    finally:
+                        watching.cancel()
+                        await asyncio.wait([watching])
+            except TimeoutError as error:
+                if not term.expired():
+                    raise
+                raise Unavailable("The connection that this controller led by was lost.") from error
+
+
+async def _watch(connection: psycopg.AsyncConnection[TupleRow], term: asyncio.Timeout) -> None:
+    """End the term once the connection no longer answers."""
+    try:
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            async with asyncio.timeout(_LOST_S):
+                await connection.execute("SELECT 1")
+    except (psycopg.Error, TimeoutError):
+        term.reschedule(asyncio.get_running_loop().time())
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded:

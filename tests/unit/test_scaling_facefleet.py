@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
 from facefleet.core.scaling import policy
 from facefleet.core.scaling.forecast import Arrivals, Season
+from facefleet.core.scaling.idle import Idleness
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.staffing import erlang_slots
@@ -350,6 +351,14 @@ def test_silence_after_a_step_of_load_is_not_averaged_with_it():
         rates.append(arrivals.trend(1.0).rate_hz(2.4))
     assert rates[89] > 2
     assert set(rates[94:]) == {0.0}
+
+
+@pytest.mark.parametrize("at", [0.001, 50.0, 99.99, 99.9999])
+def test_a_window_of_any_percentage_holds_an_idle_time_like_the_others(at):
+    """Ten idle times of a minute: another may end within a boot of 45 s at half a minute, and not at an hour."""
+    idle = Idleness(gaps=((60.0, 2.0),) * 10, since_s=0.0)
+    assert idle.expected(30.0, 45.0, at) == 2.0
+    assert idle.expected(3600.0, 45.0, at) == 0.0
 
 
 def test_boots_are_late_as_often_as_those_measured_would_be():

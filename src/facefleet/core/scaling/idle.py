@@ -89,7 +89,7 @@ class Idleness:
         idle_s = 0.0 if self.since_s is None else now_s - self.since_s
         if not self.foretells:
             return 1.0 if idle_s < _UNKNOWN_S else 0.0
-        first, last, size = _window(self.gaps, round(at, 1))
+        first, last, size = _window(self.gaps, min(99.99, max(1.0, round(at, 1))))  # few values are ever computed
         return size if first - boot_s <= idle_s <= last else 0.0
 
 

@@ -116,7 +116,7 @@ async def test_a_clock_that_jumps_moves_nobody(*, jump_s, clock, after_s):
     assert abs(house.fleet.drained - undisturbed.fleet.drained) <= 2
     assert max(house.sizes) <= 8
     await house.seconds(400)
-    assert house.sizes[-1] == 0
+    assert house.sizes[-1] == 1  # a boot is longer than the objective, and somebody may come back within the hour
     assert (await house.queue.counts()).visible == 0
 
 

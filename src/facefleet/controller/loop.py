@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from facefleet.controller.journal import Journal, Look
+from facefleet.controller.replay import memory_of_history
 from facefleet.controller.stays import Stays
 from facefleet.core.cost import Meter
 from facefleet.core.fleet import (
@@ -72,6 +73,7 @@ class Controller:
         self._now_s = now_s
         self._unix_s = unix_s
         self._memory: Any = policy.begin()
+        self._knows_history = False
         self._boot_s: float | None = None
         self._booting: dict[str, float] = {}
         self._stays = Stays(longest_s=_MISSED * tick_s)
@@ -83,14 +85,23 @@ class Controller:
         while not stop.is_set():
             try:
                 async with self._roster.lead() as leading:
-                    if not leading:  # whoever leads charges and records
-                        self._meter, self._journal = Meter(), Journal(self._roster)
+                    if not leading:  # whoever leads charges, records and learns
+                        self._meter, self._journal, self._knows_history = Meter(), Journal(self._roster), False
+                    elif not self._knows_history:
+                        await self._learn_history()
                     while leading and not stop.is_set():
                         await self.tick()
                         await _pause(stop, self._tick_s)
             except Unavailable as error:
                 log.warning("controller waits", error=error.detail)
             await _pause(stop, _STANDBY_S)
+
+    async def _learn_history(self) -> None:
+        """Show the rule what was recorded before this controller led."""
+        self._memory = await memory_of_history(
+            self._roster, self._policy, self._bounds, now_s=self._now_s(), unix_s=self._unix_s()
+        )
+        self._knows_history = True
 
     async def tick(self) -> None:
         """Observe, decide and act once.

@@ -144,4 +144,4 @@ class Season:
         return known if known is not None and self.error_hz < self.error_of_last_hz else 0.0
 
     def _part(self, at_s: float) -> int:
-        return int(at_s / self.period_s * _BINS) % _BINS
+        return math.floor(at_s / self.period_s * _BINS) % _BINS

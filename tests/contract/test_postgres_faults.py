@@ -17,6 +17,7 @@ import pytest
 
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.postgres import Database, migrate
+from facefleet.adapters.postgres_answers import news
 from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
 from facefleet.core.jobs import Answer, Detect, Job
@@ -214,6 +215,7 @@ async def test_a_worker_that_hangs_keeps_no_job_from_the_others(queue, url):
     program = f"""
 import asyncio
 from facefleet.adapters.postgres import Database
+from facefleet.adapters.postgres_answers import news
 from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
 async def main():
@@ -293,6 +295,20 @@ async def test_a_short_answer_needs_no_look_at_the_table(queue, elsewhere, monke
     monkeypatch.setattr(queue._answers, "look", refuse)
     await elsewhere.finish(lease, Answer(job_id="j1", body=b"{}"), busy_ms=1)
     assert (await asking).body == b"{}"
+
+
+@pytest.mark.parametrize("spare", [0, -1])
+async def test_the_longest_answer_that_is_announced_is_one_that_a_notification_holds(queue, elsewhere, spare):
+    """7,999 bytes; with a byte more the answer is fetched."""
+    job_id = str(uuid.uuid4())
+    answer = Answer(job_id=job_id, body=b"x" * (7_999 - len(f"{job_id}\n\n") - spare))
+    assert (len(news(answer)) == 7_999) is (spare == 0)
+    asking = asyncio.create_task(
+        queue.ask(Job(job_id=job_id, task=Detect(image="inputs/j1"), created_s=0), wait_s=SOON_S)
+    )
+    (lease,) = await elsewhere.lease("w1", limit=1, wait_s=SOON_S)
+    await elsewhere.finish(lease, answer, busy_ms=1)
+    assert await asking == answer
 
 
 async def test_one_connection_serves_statements_and_transactions_in_turn(url):

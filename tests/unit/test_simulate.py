@@ -117,6 +117,14 @@ def test_what_happens_in_the_warm_up_does_not_count():
     assert later.starts < whole.starts
 
 
+def test_work_left_over_from_the_warm_up_is_not_charged_to_what_comes_after():
+    """A thousand seconds of work come at once; half are left at 500 s, and one worker is there until 2200 s."""
+    world = World(boot=durations("0"), stop_s=0.0, tick_s=1.0)
+    load = workload([0.0] * 10 + [2000.0], 2200)
+    result = run(load, 100.0, rule="static 1", world=world, warmup_s=500.0)
+    assert result.billed_s == pytest.approx(2200 - 500 - 500)
+
+
 def test_the_clairvoyant_costs_no_more_than_any_rule_at_the_same_p99_and_no_less_than_the_work():
     """Knowing the future helps; it does not do the work."""
     load = synthetic("spiky", Shape(rate_hz=2.0), seed=3)

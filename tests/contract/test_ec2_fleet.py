@@ -205,6 +205,20 @@ async def test_a_controller_that_ends_leaves_the_fleet_at_work_and_the_next_adop
     assert site.states()[working] == "running"
 
 
+async def test_a_controller_that_drains_at_its_first_look_notices_that_the_worker_signs_off(site):
+    """It took over a moment ago and has heard the worker once: word is left when it has heard it again."""
+    (one,) = await running(site, site.fleet(), 1)
+    await site.report(one)
+    fleet = site.fleet()
+    await fleet.instances()
+    await fleet.drain([one])
+    assert not await site.report(one)
+    await fleet.instances()
+    assert await site.report(one)
+    await site.roster.leave(one)
+    await site.until(fleet, ["stopped"])
+
+
 @pytest.mark.parametrize(
     ("url", "plan"),
     [

@@ -112,10 +112,9 @@ class Ec2Fleet:
         """Mark the instances and leave word for their workers."""
         ours = [worker_id for worker_id in worker_ids if worker_id in self._heard]
         if ours:
-            # That a worker signs off is noticed only by who has heard it before.
             await self._look()
             await self._machines.mark_draining(ours)
-            await self._roster.ask_to_drain(ours)
+            await self._roster.ask_to_drain([worker_id for worker_id in ours if self._would_notice(worker_id)])
 
     async def close(self) -> None:
         """Leave the instances as they are: they outlive this program, and the next controller finds them by their tags.
@@ -154,11 +153,12 @@ class Ec2Fleet:
         if finished:
             log.info("instances stop: their workers have finished", instances=finished)
             await self._machines.stop(finished)
-        # A worker that came up after it was asked has not heard.
+        # A worker that came up after it was asked has not heard, nor has one that was adopted a moment ago.
         deaf = [
             machine.instance_id
             for machine in running
             if machine.draining and machine.instance_id in said and not said[machine.instance_id].draining
+            if self._would_notice(machine.instance_id)
         ]
         if deaf:
             await self._roster.ask_to_drain(deaf)
@@ -166,6 +166,14 @@ class Ec2Fleet:
         if excess:
             log.info("instances terminated: enough are kept warm", instances=excess)
             await self._machines.terminate(excess)
+
+    def _would_notice(self, instance_id: str) -> bool:
+        """Return whether it will be seen that this worker signs off: if it is known when its last report was written.
+
+        Of the first report that a controller finds when it takes over that is not known.
+        """
+        heard = self._heard.get(instance_id)
+        return heard is not None and (heard.heard_s == -math.inf or heard.written_after_s > -math.inf)
 
     def _has_finished(self, machine: Machine) -> bool:
         """Return whether an instance from which no report comes has nothing left to do."""

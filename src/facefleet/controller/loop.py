@@ -4,7 +4,7 @@ Of several controllers one leads; the others stand by until its lock is free.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -122,17 +122,18 @@ class Controller:
         seen = _observation(counts, workers, now_s=now_s, boot_s=self._boot_s)
         decision, self._memory = self._policy.decide(seen, self._bounds, self._memory)
         decision = within(self._bounds, decision, seen)
-        await self._act(decision)
+        await self._act(decision, fleet={instance.worker_id for instance in instances})
         numbers = _numbers(seen) | {"worker_s_total": round(worker_s_total, 3)}
         await self._journal.note(Look(decision=decision, now_s=now_s, at_s=self._unix_s(), seen=numbers))
 
-    async def _act(self, decision: Decision) -> None:
+    async def _act(self, decision: Decision, *, fleet: Collection[str]) -> None:
         if not decision.acts:
             return
         log.info("scale", start=decision.start, drain=len(decision.drain), reason=decision.reason)
         if decision.drain:
             await self._fleet.drain(decision.drain)
-            await self._roster.ask_to_drain(decision.drain)  # those that somebody else started hear it there
+            strangers = [worker_id for worker_id in decision.drain if worker_id not in fleet]
+            await self._roster.ask_to_drain(strangers)  # whom somebody else started: they hear it there
         if decision.start:
             started = await self._fleet.start(decision.start)
             if len(started) < decision.start:

@@ -7,7 +7,7 @@ listens is also told when something may have been missed, and looks again from t
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -47,15 +47,19 @@ class Listener:
         while True:
             try:
                 async with self._database.connection() as connection:
+                    connection.add_notify_handler(lambda notification: self._heard(notification.payload))
                     await connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
                     retry_s = _FIRST_RETRY_S
                     self._heard(None)
-                    async for notification in connection.notifies():
-                        self._heard(notification.payload)
+                    await _hear(connection, self._take)
             except Unavailable:
                 # Spread out, so that a restarted server is not met by all listeners in one instant.
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1))  # noqa: S311
                 retry_s = min(2 * retry_s, _LAST_RETRY_S)
+
+    def _take(self, payload: str) -> bool:
+        self._heard(payload)
+        return False
 
 
 class Watch:
@@ -97,8 +101,9 @@ class Watch:
     async def arrival(self, *, wait_s: float) -> None:
         """Wait for the next notification within one's turn, or for so long."""
         assert self._connection is not None
-        async for _ in self._connection.notifies(timeout=wait_s, stop_after=1):
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await _hear(self._connection, lambda _: True)
 
     async def close(self) -> None:
         """End the turn and close the connection."""
@@ -110,6 +115,7 @@ class Watch:
     async def _wait_in_line(self, wait_s: float) -> bool:
         if self._connection is None:
             self._connection = await self._database.connect()
+            self._connection.add_notify_handler(lambda _: None)  # or psycopg would collect what comes between turns
         try:
             async with asyncio.timeout(wait_s):
                 await self._connection.execute(self._begin, prepare=False)
@@ -167,3 +173,29 @@ class Announcer:
             except Unavailable:
                 return
             await asyncio.sleep(_GAP_S)
+
+
+async def _hear(connection: psycopg.AsyncConnection, enough: Callable[[str], bool]) -> None:
+    """Hand over the payload of each notification until that was enough; raise what breaks the connection.
+
+    Reads as soon as there is something; psycopg's own `notifies()` besides looks at the clock ten times a second.
+    """
+    loop, link = asyncio.get_running_loop(), connection.pgconn
+    end: asyncio.Future[None] = loop.create_future()
+
+    def read() -> None:
+        try:
+            link.consume_input()
+            while not end.done() and (notification := link.notifies()) is not None:
+                if enough(notification.extra.decode()):
+                    end.set_result(None)
+        except psycopg.Error as error:
+            if not end.done():
+                end.set_exception(error)
+
+    socket = link.socket
+    loop.add_reader(socket, read)
+    try:
+        await end
+    finally:
+        loop.remove_reader(socket)

@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -143,7 +144,7 @@ def _open(name: str) -> "tuple[Calls, Stack]":
     from facefleet.config import aws_region
 
     calls = Calls(aws_region())
-    return calls, Stack(calls, f"facefleet-{name}", pause=time.sleep)
+    return calls, Stack(calls, f"facefleet-{name}", pause=time.sleep, new_id=lambda: str(uuid.uuid4()))
 
 
 def _given(**options: str | None) -> dict[str, str]:

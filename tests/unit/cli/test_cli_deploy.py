@@ -1,13 +1,17 @@
 """`facefleet deploy aws` against moto. Buckets' policies, alarms and the budget are beyond it: `emulated_stacks`."""
 
 import base64
+import itertools
 import json
 import re
+import time
 
 import pytest
 
-from emulated_aws import EmulatedAws
+from emulated_aws import REGION, EmulatedAws
 from emulated_stacks import complete, failing
+from facefleet.adapters.aws_stack.calls import Calls
+from facefleet.adapters.aws_stack.stack import Stack
 from facefleet.adapters.ec2_machines import read_plan
 from facefleet.config import load
 
@@ -90,6 +94,24 @@ def test_an_installation_is_made_changed_and_deleted(deploy, there, emulator):
     assert deleted.returncode == 0, deleted.stderr
     assert there("life") == set()
     assert {one.state for one in emulator.instances("app-tier-instance")} == {"terminated"}
+
+
+def test_aws_can_tell_a_repeated_request_from_a_second_one(emulator):
+    """A request whose answer was lost is sent again by botocore: by its token AWS does it once."""
+    calls, tokens = Calls(REGION), {}
+    events = calls._client("cloudformation").meta.events
+    events.register(
+        "provide-client-params.cloudformation", lambda params, model, **_: tokens.update({model.name: params})
+    )
+    ids = map(str, itertools.count())
+    stack = Stack(calls, "facefleet-again", pause=time.sleep, new_id=lambda: next(ids))
+    one = '{"Parameters": {"Instances": {"Type": "String"}}, "Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}'
+    two = one.replace('"Q"', '"R"')
+    stack.create(one, {"Instances": "again"})
+    assert stack.update(two, {"Instances": "again"})
+    list(stack.delete())
+    changing = {name: tokens[name].get("ClientRequestToken") for name in ("CreateStack", "UpdateStack", "DeleteStack")}
+    assert changing == {"CreateStack": "0", "UpdateStack": "1", "DeleteStack": "2"}
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
@@ -196,7 +218,7 @@ def test_missing_credentials_are_one_sentence(deploy, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"AWS_PROFILE": "nobody"}, "There are no usable AWS credentials"),
+        ({"AWS_PROFILE": "nobody"}, "There is no AWS profile nobody"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}, "AWS cannot be reached"),
     ],
 )

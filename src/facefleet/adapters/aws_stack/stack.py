@@ -38,12 +38,14 @@ class Stack:
     Args:
         name: of the stack.
         pause: waits for a number of seconds, between two looks at AWS.
+        new_id: returns a token by which AWS tells a repeated request (its answer was lost) from a second one.
     """
 
-    def __init__(self, calls: Calls, name: str, *, pause: Callable[[float], None]) -> None:
+    def __init__(self, calls: Calls, name: str, *, pause: Callable[[float], None], new_id: Callable[[], str]) -> None:
         self.name = name
         self._calls = calls
         self._pause = pause
+        self._new_id = new_id
         self._id = name  # AWS tells of a deleted stack by its id only
         self._told: set[str] = set()
 
@@ -89,7 +91,7 @@ class Stack:
         except AwsRefusal as error:
             if error.code != "AlreadyExistsException":
                 with suppress(AwsRefusal):
-                    self._call("delete_stack", StackName=self.name)
+                    self._call("delete_stack", StackName=self.name, ClientRequestToken=self._new_id())
             raise
         self._id = made["StackId"]
 
@@ -121,7 +123,7 @@ class Stack:
         for bucket in (made[name] for name in _BUCKETS if name in made):
             yield f"emptying the bucket {bucket}"
             contents.empty(self._calls, bucket)
-        self._call("delete_stack", StackName=self._id)
+        self._call("delete_stack", StackName=self._id, ClientRequestToken=self._new_id())
 
     def follow(self) -> Iterator[Event]:
         """Tell what happens until the stack has settled."""
@@ -154,6 +156,7 @@ class Stack:
             "StackName": self.name,
             "TemplateBody": template,
             "Capabilities": ["CAPABILITY_IAM"],
+            "ClientRequestToken": self._new_id(),
             "Tags": [{"Key": _TAG, "Value": self.name}],
             "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         }

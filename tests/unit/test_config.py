@@ -102,8 +102,8 @@ def test_the_database_password_is_not_in_the_repr():
     ("name", "wrong", "why"),
     [
         ("slo", "2 parsecs", "no span of time"),
-        ("slo", "0s", "more than nothing"),
         ("budget", "a lot", "no amount over time"),
+        ("budget", "0/h", "more than nothing"),
         ("policy", "lucky", "There is no policy 'lucky'"),
         ("slo_percent", 100, "less than or equal to 99.99"),
     ],

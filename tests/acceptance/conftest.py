@@ -1,20 +1,12 @@
 """Photos, and one running program that the tests of a module share."""
 
-import io
 import tempfile
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from program import Program
+from program import Program, jpeg
 
 SHARED = Path(__file__).parents[3] / "shared" / "faces"
-
-
-def jpeg(pixels, **options) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=92, **options)
-    return out.getvalue()
 
 
 @pytest.fixture(scope="session")

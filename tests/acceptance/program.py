@@ -1,5 +1,6 @@
 """The real program, started and stopped as a user would."""
 
+import io
 import os
 import re
 import signal
@@ -12,9 +13,17 @@ from typing import Self
 
 import httpx
 import psutil
+from PIL import Image
 
 READY = re.compile(r"(?:ready|web tier) at (http://\S+)")
 START_S = 60.0
+
+
+def jpeg(pixels, **options) -> bytes:
+    """Return pixels as a file that a user might send."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=92, **options)
+    return out.getvalue()
 
 
 class Program:

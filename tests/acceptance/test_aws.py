@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from program import Program
+from program import Program, jpeg
 
 from computers import Computers
-from conftest import jpeg
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 import structlog
+from queue_benches import LEASE_S, sqs_queue_bench
 
-from conftest import LEASE_S, sqs_queue_bench
 from emulated_aws import REGION
 from facefleet.adapters.aws import Aws
 from facefleet.adapters.objects import Objects

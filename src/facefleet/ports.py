@@ -19,15 +19,10 @@ Recorded: TypeAlias = tuple[float, Decision, Mapping[str, float]]
 
 
 class Queue(Protocol):
-    """At-least-once delivery with leases, effects exactly once: answers are kept by job id and fenced by token.
-
-    Attributes:
-        keeps_answers: whether `finish` keeps the answer for the retention; else the object store alone does.
-    """
+    """At-least-once delivery with leases, effects exactly once: answers are kept by job id and fenced by token."""
 
     lease_s: float
     max_receives: int
-    keeps_answers: bool
 
     async def put(self, job: Job) -> None:
         """Enqueue durably: the job survives a power cut once this returns."""

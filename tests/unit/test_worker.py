@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import uuid
 
 import pytest
@@ -36,7 +35,7 @@ def photo():
 class House:
     """Ports in memory and a worker among them."""
 
-    def __init__(self, engine, *, keep=True, lease_s=30.0, **replaced):
+    def __init__(self, engine, *, keep=True, store_first=False, lease_s=30.0, **replaced):
         self.loop = asyncio.get_running_loop()
         self.queue = replaced.get("queue") or MemoryQueue(lease_s=lease_s, max_receives=3, clock=self.loop.time)
         self.store = Objects("memory:///")
@@ -60,6 +59,7 @@ class House:
             ),
             batch_size=4,
             keep=keep,
+            store_first=store_first,
             orphaned=lambda: self.orphan,
         )
 
@@ -298,8 +298,8 @@ async def test_a_photo_that_the_store_cannot_give_costs_no_neighbour_anything(en
     assert (again.receives, again.answer.error) == (2, None)
 
 
-class ForgetfulQueue(MemoryQueue):
-    """Keeps no answers, as SQS does; knows what was in the store when a job ended."""
+class WatchedQueue(MemoryQueue):
+    """Knows what was in the store when a job ended."""
 
     store: Objects
     stored: list[str]
@@ -311,9 +311,8 @@ class ForgetfulQueue(MemoryQueue):
 
 async def test_an_answer_that_the_queue_forgets_is_stored_before_its_job_ends(engine, photo):
     """A worker that dies in between would lose it."""
-    queue = ForgetfulQueue()
-    queue.keeps_answers = False
-    house = House(engine, queue=queue)
+    queue = WatchedQueue()
+    house = House(engine, queue=queue, store_first=True)
     queue.store = house.store
     job_id = await house.send(photo)
     async with house:
@@ -321,20 +320,46 @@ async def test_an_answer_that_the_queue_forgets_is_stored_before_its_job_ends(en
     assert queue.stored == [f"outputs/{job_id}.json"]
 
 
-async def test_an_answer_is_stored_once_the_store_is_back(engine, photo, monkeypatch):
-    """However long after its client got it."""
-    house = House(engine)
-    put, refused = house.store.put, []
+@pytest.fixture
+def refusing(monkeypatch):
+    """Make a store refuse answers for so long from the first one on."""
 
-    async def refuse_twice(key, data, **options):
-        if key.startswith("outputs/") and len(refused) < 2:
-            refused.append(key)
-            raise Unavailable("The store does not answer.")
-        await put(key, data, **options)
+    def refuse(store, *, for_s):
+        put, until_s = store.put, []
 
-    monkeypatch.setattr(house.store, "put", refuse_twice)
+        async def put_or_refuse(key, data, **options):
+            now_s = asyncio.get_running_loop().time()
+            if key.startswith("outputs/"):
+                until_s.append(now_s + for_s)
+                if now_s < until_s[0]:
+                    raise Unavailable("The store does not answer.")
+            await put(key, data, **options)
+
+        monkeypatch.setattr(store, "put", put_or_refuse)
+
+    return refuse
+
+
+async def test_an_answer_is_stored_once_the_store_is_back(engine, photo, refusing):
+    """Though its client has it long since, and the lease is gone."""
+    house = House(engine, lease_s=0.3)
+    refusing(house.store, for_s=1.0)
     job_id = await house.send(photo)
     async with house:
         answer = (await house.ended(job_id)).answer
-    assert len(refused) == 2
-    assert json.loads(await house.store.get(f"outputs/{job_id}.json"))["job_id"] == json.loads(answer.body)["job_id"]
+        assert [key async for key in house.store.keys("outputs/")] == []
+    assert await house.store.get(f"outputs/{job_id}.json") == answer.body
+
+
+async def test_a_face_deleted_while_its_answer_waits_for_the_store_stays_deleted(engine, photo, refusing):
+    """What failed is tried again, not what was done."""
+    house = House(engine)
+    await house.gallery.create_collection("default", model_id="dlib-resnet-v1", tags={})
+    refusing(house.store, for_s=0.5)
+    enrol = {"collection": "default", "person": "Eileen", "photo_sha256": "0" * 64}
+    job_id = await house.send(photo, task=Enrol, **enrol)
+    async with house:
+        assert (await house.ended(job_id)).answer.error is None
+        await house.gallery.delete_person("default", "Eileen", faces=True)
+    assert [key async for key in house.store.keys("outputs/")] == [f"outputs/{job_id}.json"]
+    assert (await house.gallery.faces("default", limit=10)).items == ()

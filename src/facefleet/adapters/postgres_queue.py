@@ -51,7 +51,6 @@ class PostgresQueue:
     def __init__(self, database: Database, *, lease_s: float = 30.0, max_receives: int = 5) -> None:
         self.lease_s = lease_s
         self.max_receives = max_receives
-        self.keeps_answers = True
         self._database = database
         self._answers = Answers(database)
         self._announcer = Announcer(database)

@@ -57,7 +57,6 @@ class SqsQueue:
         max_receives: int = 3,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        self.keeps_answers = False
         self.lease_s = lease_s
         self.max_receives = max_receives
         self._aws = aws

@@ -126,6 +126,8 @@ def worker(settings: Settings, ports: Ports, *, worker_id: str, orphaned: Callab
         recogniser=recogniser,
         batch_size=settings.batch_size,
         keep=settings.retention_days > 0,
+        # SQS keeps no answers; and who files them under the photo's name takes away what is stored by job.
+        store_first=settings.queue_url is not None or settings.key_naming == "filename",
         orphaned=orphaned,
     )
 

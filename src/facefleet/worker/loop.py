@@ -17,12 +17,13 @@ from time import perf_counter
 import structlog
 
 from facefleet.core.fleet import WorkerReport
-from facefleet.core.jobs import Answer, Detect, Lease, input_keys, output_place
+from facefleet.core.jobs import Detect, Lease, input_keys
 from facefleet.core.retry import backoff_s
-from facefleet.errors import BrokenInvariant, FacefleetError, InvalidInput, LeaseLost, NotFound, Unavailable
+from facefleet.errors import BrokenInvariant, InvalidInput, NotFound, Unavailable
 from facefleet.ports import ObjectStore, Queue, Roster
 from facefleet.usecases.recognise import Finding, Recogniser
 from facefleet.vision.engine import Engine, Photo
+from facefleet.worker.replies import Replies
 
 log = structlog.get_logger()
 
@@ -51,7 +52,7 @@ class Worker:
     """One worker; `run` until told to stop.
 
     Args:
-        keep: whether photos and answers outlive the answer.
+        keep, store_first: see `Replies`.
         orphaned: tells whether whoever started this process is gone.
     """
 
@@ -66,6 +67,7 @@ class Worker:
         recogniser: Recogniser,
         batch_size: int,
         keep: bool,
+        store_first: bool,
         orphaned: Callable[[], bool],
     ) -> None:
         self.worker_id = worker_id
@@ -73,11 +75,18 @@ class Worker:
         self._store = store
         self._roster = roster
         self._engine = engine
-        self._recogniser = recogniser
         self._batch_size = batch_size
-        self._keep = keep
         self._orphaned = orphaned
         self._held: dict[str, Lease] = {}
+        self._replies = Replies(
+            worker_id=worker_id,
+            queue=queue,
+            store=store,
+            recogniser=recogniser,
+            keep=keep,
+            store_first=store_first,
+            held=self._held,
+        )
         self._finished = 0
         self._inferring_since_s: float | None = None
         self._concluding = asyncio.Semaphore(2)
@@ -175,44 +184,11 @@ class Worker:
 
     async def _answer(self, work: _Work, found: Sequence[Finding], busy_ms: float) -> None:
         """Answer one job; whatever fails here must not touch its neighbours in the batch."""
-        job_id = work.lease.job.job_id
-        attempt = 0
-        while work.lease.token in self._held:
-            try:
-                await self._answer_once(work, found, busy_ms)
-                break
-            except LeaseLost:
-                log.info("lease lost", worker=self.worker_id, job=job_id)
-                break
-            except Unavailable as error:
-                log.warning("cannot answer yet", worker=self.worker_id, job=job_id, error=error.detail)
-                await asyncio.sleep(backoff_s(attempt, random=random.random()))  # noqa: S311
-                attempt += 1
-        self._held.pop(work.lease.token, None)
-
-    async def _answer_once(self, work: _Work, found: Sequence[Finding], busy_ms: float) -> None:
-        job_id = work.lease.job.job_id
         try:
-            answer = await self._recogniser.answer(work.lease, found, started_s=work.started_s)
-        except Unavailable:
-            raise
-        except (FacefleetError, ValueError, ArithmeticError, LookupError, TypeError):
-            log.exception("a bug answered a job", worker=self.worker_id, job=job_id)
-            answer = Answer(job_id=job_id, error=BrokenInvariant(f"Job {job_id} met a bug; see the log.").to_dict())
-        storing = asyncio.create_task(self._store_answer(answer), name="store answer")
-        try:
-            if not self._queue.keeps_answers:
-                await storing
-            await self._queue.finish(work.lease, answer, busy_ms=busy_ms)
+            if await self._replies.reply(work.lease, found, started_s=work.started_s, busy_ms=busy_ms):
+                self._finished += 1
         finally:
-            await storing
-        self._finished += 1
-        if not self._keep:
-            await self._store.delete(input_keys(work.lease.job.task))
-
-    async def _store_answer(self, answer: Answer) -> None:
-        if self._keep and answer.error is None:
-            await self._store.put(output_place(answer.job_id), answer.body)
+            self._held.pop(work.lease.token, None)
 
     async def _extend(self) -> None:
         """Keep the leases of everything in hand; drop what the queue says is no longer ours."""

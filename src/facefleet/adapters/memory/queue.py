@@ -74,7 +74,6 @@ class MemoryQueue:
     ) -> None:
         self.lease_s = lease_s
         self.max_receives = max_receives
-        self.keeps_answers = True
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
         self._sequence = itertools.count(1)

@@ -175,6 +175,8 @@ class Settings(BaseSettings):
     def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
         text = url.get_secret_value() if url is not None else ""
         if text.startswith("file://"):
+            if urlsplit(text).netloc:
+                raise ValueError("a file's URL has three slashes and its whole path: file:///…/database.pem")
             return SecretStr(_url_in(Path(unquote(urlsplit(text).path))))
         if url is not None and not text.startswith(("postgresql://", "postgres://")):
             raise ValueError("it must begin with postgresql://, postgres:// or file:///")

@@ -18,6 +18,7 @@ import psutil
 import psycopg
 import pytest
 
+from facefleet.adapters import embedded_front
 from facefleet.adapters.embedded_certificate import EmbeddedCertificate
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.embedded_way_in import opened_to_fleet
@@ -131,6 +132,34 @@ async def test_tls_may_begin_at_once_if_it_names_the_protocol(url):
     with suppress(ConnectionResetError):
         assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
+
+
+async def test_older_versions_of_tls_are_refused(url):
+    """Both ends are of this program, so nothing is gained by offering them."""
+    with pytest.raises(psycopg.OperationalError, match=r"(?i)tls|ssl|protocol"):
+        await answer(url, ssl_max_protocol_version="TLSv1.2")
+
+
+async def test_one_machine_cannot_take_every_connection(url, monkeypatch):
+    """Whatever it does with them, others still get in."""
+    monkeypatch.setattr(embedded_front, "_MOST_A_PEER", 3)
+    context = ssl.create_default_context(cafile=psycopg.conninfo.conninfo_to_dict(url)["sslrootcert"])
+    context.set_alpn_protocols(["postgresql"])
+    async with AsyncExitStack() as taken:
+        for _ in range(3):
+            await taken.enter_async_context(await connecting(url))
+        with pytest.raises(psycopg.OperationalError):
+            await answer(url)
+        elsewhere = ("127.0.0.3", 0)
+        _, writer = await asyncio.open_connection(HOST, port_of(url), ssl=context, local_addr=elsewhere)
+        assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
+        writer.close()
+    for _ in range(100):  # the front notices the end of a session in its own time
+        with suppress(psycopg.OperationalError):
+            assert await answer(url) == (1,)
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("what was closed still counts")
 
 
 async def test_encryption_by_kerberos_is_declined_and_tls_offered(url):

@@ -215,9 +215,7 @@ async def test_a_worker_that_hangs_keeps_no_job_from_the_others(queue, url):
     program = f"""
 import asyncio
 from facefleet.adapters.postgres import Database
-from facefleet.adapters.postgres_answers import news
 from facefleet.adapters.postgres_queue import PostgresQueue
-from facefleet.adapters.postgres_roster import PostgresRoster
 async def main():
     async with Database({url!r}) as database, PostgresQueue(database) as queue:
         await queue.lease("hung", limit=1, wait_s=600)
@@ -363,3 +361,16 @@ async def test_a_controller_that_loses_its_connection_no_longer_leads(url):
             await lead()
         async with PostgresRoster(other).lead() as leading:
             assert leading
+
+
+async def test_a_connection_left_in_a_transaction_is_not_kept_at_hand(url):
+    """The next statement is none of that transaction's."""
+    async with Database(url) as database:
+        await database.run("BEGIN")
+        await database.run("SELECT 1")
+        idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+        for _ in range(100):  # the pool ends it in the background
+            if await database.run(idle) == [(0,)]:
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError("the transaction is still open")

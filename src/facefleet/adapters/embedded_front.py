@@ -7,7 +7,8 @@ So these lines do what `postgres` would do before it reads the first message (Po
 then carry bytes: passwords (SCRAM), sessions and cancellations remain PostgreSQL's affair.
 
 Its limits: a peer outside the given networks is hung up on; what has not finished its TLS handshake in ten seconds too,
-and earlier when many more wait; each connection buffers little, because reading waits for writing. TLS 1.3 only, since
+and earlier when many more wait; one peer has half of the connections at most, so that no single machine, password or
+not, locks out the others; each connection buffers little, because reading waits for writing. TLS 1.3 only, since
 both ends are of this program. SCRAM binds to no channel here, PostgreSQL not seeing the TLS; that the client verifies
 the certificate (`verify-full`) is what keeps others out of the middle.
 """
@@ -16,6 +17,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -35,6 +37,7 @@ _FAREWELL_S = 5.0
 _AGAIN_S = 1.0
 # The server takes 300; what this machine's own rooms need must stay free.
 _MOST = 200
+_MOST_A_PEER = _MOST // 2
 _MOST_IN_HANDSHAKE = 64
 _CHUNK_BYTES = 64 * 1024
 # PostgreSQL sees a Unix socket, so that a machine without power is noticed here: in half a minute.
@@ -64,7 +67,7 @@ class EmbeddedFront:
         self._clients = clients
         self._context = context
         self._in_handshake: dict[asyncio.Task[None], None] = {}  # oldest first
-        self._open = 0
+        self._peers: Counter[str] = Counter()
 
     async def serve(self) -> None:
         """Serve until cancelled; what is open then is closed."""
@@ -82,7 +85,8 @@ class EmbeddedFront:
                     log.warning("database connection refused", peer=peer[0], error=reason)
                     plain.close()
                 else:
-                    self._admit(connections.create_task(self._connection(plain, peer[0]), name="database client"))
+                    connection = connections.create_task(self._connection(plain, peer[0]), name="database client")
+                    self._admit(connection, peer[0])
                 await asyncio.sleep(0)  # a burst of clients keeps nobody else waiting
 
     def _objection(self, peer: str) -> str:
@@ -90,14 +94,24 @@ class EmbeddedFront:
         address = ipaddress.ip_address(peer)
         if not any(address in network for network in self._clients):
             return "not from the networks of database_clients"
-        return f"{_MOST} connections are open" if self._open >= _MOST else ""
+        if self._peers[peer] >= _MOST_A_PEER:
+            return f"it has {_MOST_A_PEER} connections"
+        return f"{_MOST} connections are open" if self._peers.total() >= _MOST else ""
 
-    def _admit(self, connection: asyncio.Task[None]) -> None:
+    def _admit(self, connection: asyncio.Task[None], peer: str) -> None:
         """Note a newcomer; if too many are in their handshake, the one that takes longest makes room."""
         if len(self._in_handshake) >= _MOST_IN_HANDSHAKE:
             next(iter(self._in_handshake)).cancel()
         self._in_handshake[connection] = None
-        connection.add_done_callback(lambda done: self._in_handshake.pop(done, None))
+        self._peers[peer] += 1
+
+        def ended(connection: asyncio.Task[None]) -> None:
+            self._in_handshake.pop(connection, None)
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
+
+        connection.add_done_callback(ended)
 
     async def _connection(self, plain: socket.socket, peer: str) -> None:
         this = asyncio.current_task()
@@ -108,11 +122,9 @@ class EmbeddedFront:
             log.info("database connection refused", peer=peer, error=str(error) or type(error).__name__)
             return
         self._in_handshake.pop(this, None)
-        self._open += 1
         try:
             await self._join(client)
         finally:
-            self._open -= 1
             client[1].transport.abort()
 
     async def _secured(self, plain: socket.socket) -> _Streams:

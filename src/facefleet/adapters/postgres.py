@@ -97,10 +97,10 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._at_hand is not None:
-            await self._pool.putconn(self._at_hand)
-            self._at_hand = None
         await self._pool.close()
+        connection, self._at_hand = self._at_hand, None
+        if connection is not None:
+            await self._pool.putconn(connection)  # of a closed pool: closes it
 
     async def run(self, statement: Statement, parameters: Parameters = None) -> list[TupleRow]:
         """Run one statement in a transaction of its own and return its rows.
@@ -223,5 +223,6 @@ async def _check(connection: psycopg.AsyncConnection[TupleRow]) -> None:
 
 def _has_news(connection: psycopg.AsyncConnection[TupleRow]) -> bool:
     """Return whether there is something to read from an idle connection, as there is from one that broke."""
-    readable, _, _ = select.select([connection.pgconn.socket], [], [], 0)
-    return bool(readable)
+    poll = select.poll()  # select() takes no descriptor beyond 1,023
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))

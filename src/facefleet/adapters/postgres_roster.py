@@ -17,7 +17,7 @@ from facefleet.ports import Recorded
 
 _LEADING = 0x0FACEF2  # advisory lock: one controller leads
 _WATCH_S = 1.0  # how often whoever leads asks whether it still does
-_LOST_S = 5.0  # a connection that does not answer for so long is lost
+_LOST_S = 5.0  # a connection that does not answer for so long is lost; psycopg then takes as long to cancel
 _WORKERS: TypeAdapter[tuple[Worker, ...]] = TypeAdapter(tuple[Worker, ...])
 
 # Idle since the first report without a job after which no job was finished: one that came and went between two

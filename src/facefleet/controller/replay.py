@@ -17,7 +17,7 @@ _LATELY_S = 86_400.0  # every reading is shown this far back ...
 _SPACING_S = 60.0  # ... and before that one in this time
 _SILENCE_S = 300.0  # the journal keeps one reading an hour of it; shown is one in this time
 _AT_ONCE_S = 1.0  # after the last reading of work nothing came any more
-_TURN = 200  # readings between two turns of everybody else
+_TURN = 20  # readings between two turns of everybody else
 
 
 async def memory_of_history(roster: Roster, policy: Policy[Any], bounds: Bounds, *, now_s: float, unix_s: float) -> Any:

@@ -48,7 +48,10 @@ SETTINGS = {
         world=World(boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(price_per_h=0.1, minimum_s=60.0)),
         services=("exp:0.05", "exp:1", "exp:5"),
         usual_slo_s=60.0,
-        aims=_aims("0 0.02 0.1 0.5 2 5 7 10 20 30 45 55 59 60 62 65 70 75 80 90 100 120 150 200 300"),
+        aims=_aims(
+            "0 0.02 0.1 0.5 2 5 7 8 10 20 30 35 40 45 50 55 57 59 60 61 62 64 65 70 75 80 90 95 100 110 120 130 150 200"
+            " 300 600 1200 1500"
+        ),
         shown=("2", "60", "75"),
     ),
     "unseen": Setting(
@@ -56,7 +59,7 @@ SETTINGS = {
         world=World(boot=durations("15-25"), stop_s=5.0, tick_s=3.0, billing=Billing(price_per_h=0.1, minimum_s=30.0)),
         services=("lognormal:3:2",),
         usual_slo_s=30.0,
-        aims=_aims("0 0.02 0.1 0.5 1 2 5 10 15 20 22 24 26 28 30 32 35 40 60 90 120 200"),
+        aims=_aims("0 0.02 0.1 0.5 1 2 5 10 15 20 22 24 26 26.5 27 28 29 30 31 32 35 40 60 70 80 90 120 200"),
         shown=("2", "30", "35"),
     ),
     "processes": Setting(
@@ -64,7 +67,9 @@ SETTINGS = {
         world=World(boot=durations("1"), stop_s=1.0, tick_s=1.0),
         services=("exp:0.05", "exp:1", "exp:5"),
         usual_slo_s=2.0,
-        aims=_aims("0 0.02 0.05 0.2 0.5 1 1.5 1.8 1.9 1.95 2 2.1 2.2 2.4 2.7 3 5 20"),
+        aims=_aims(
+            "0 0.02 0.05 0.2 0.3 0.5 0.8 1 1.2 1.5 1.8 1.9 1.95 1.98 2 2.05 2.1 2.15 2.2 2.25 2.3 2.4 2.7 3 5 20"
+        ),
         shown=("2", "2.1", "2.4"),
     ),
 }

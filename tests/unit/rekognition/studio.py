@@ -242,6 +242,7 @@ class Studio:
             ),
             batch_size=4,
             keep=True,
+            store_first=False,
             orphaned=lambda: False,
         )
         config = uvicorn.Config(self._app, port=0, log_config=None, access_log=False, lifespan="off")

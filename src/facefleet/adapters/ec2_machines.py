@@ -114,7 +114,9 @@ class Machines:
             )
             machines += [_machine(one) for group in found["Reservations"] for one in group["Instances"]]
             if not found.get("NextToken"):
-                return sorted(machines, key=lambda machine: machine.number)
+                # One may have gone between being found and being described.
+                existing = (machine for machine in machines if machine.state in _EXISTING)
+                return sorted(existing, key=lambda machine: machine.number)
             more = {"NextToken": found["NextToken"]}
 
     async def start(self, instance_ids: Sequence[str]) -> list[str]:

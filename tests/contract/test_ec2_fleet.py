@@ -125,6 +125,24 @@ async def test_every_state_of_aws_is_known(site):
     assert await site.until(fleet, ["terminated"]) == {}
 
 
+async def test_an_instance_that_goes_while_it_is_described_is_gone(site, monkeypatch):
+    """It matched when AWS looked for it, and is terminated by the time AWS says how it is."""
+    fleet = site.fleet()
+    one, other = await fleet.start(2)
+    ask = site.aws.call
+
+    async def ask_late(service, operation, resource, **parameters):
+        found = await ask(service, operation, resource, **parameters)
+        for group in found.get("Reservations", ()):
+            for instance in group["Instances"]:
+                if instance["InstanceId"] == one:
+                    instance["State"]["Name"] = "terminated"
+        return found
+
+    monkeypatch.setattr(site.aws, "call", ask_late)
+    assert [seen.worker_id for seen in await fleet.instances()] == [other]
+
+
 async def test_another_type_is_tried_where_there_is_no_capacity(site):
     """InsufficientInstanceCapacity is the matter of one type in one zone."""
     site.emulated.without_capacity = lambda instance_type: instance_type == "p5.large"

@@ -17,15 +17,22 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET, timeout=120_000)
         yield browser
         browser.close()
+
+
+def opened(browser, **options):
+    """Open a page that waits as long as a slow machine takes for a photo."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(90_000)
+    return page
 
 
 @pytest.fixture
 def page(browser, program):
     """Yield the page, and fail if it logged an error or asked any other host for anything."""
-    page = browser.new_page(viewport={"width": 1000, "height": 1100})
+    page = opened(browser, viewport={"width": 1000, "height": 1100})
     wrong = []
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -51,6 +58,7 @@ def test_a_photo_is_shown_with_boxes_and_names(page, astronaut):
     page.fill("#person", "Eileen Collins")
     page.click("#enrol button")
     page.locator("#faces", has_text="Eileen Collins").wait_for()
+    page.locator("#message", has_text="Eileen Collins is enrolled").wait_for()  # said once the photo is drawn
     painted = page.evaluate(
         """() => {
             const canvas = document.querySelector('#canvas')
@@ -75,9 +83,28 @@ def test_an_empty_file_is_explained(page):
     page.locator("#message", has_text="empty.jpg is empty").wait_for()
 
 
+def test_collections_that_come_late_take_back_nothing_that_was_said(browser, program):
+    """Whoever is quicker than the list of collections still reads what was wrong with the file."""
+    page = opened(browser)
+    late = []
+
+    def hold(route):
+        late.append(route)
+
+    page.route("**/v1/collections?*", hold)
+    page.goto(program.url)
+    send(page, b"", "empty.jpg")
+    page.locator("#message", has_text="empty.jpg is empty").wait_for()
+    late[0].continue_()
+    page.locator("#collection option").first.wait_for(state="attached")
+    page.evaluate("new Promise((done) => setTimeout(done))")
+    assert "empty.jpg is empty" in page.locator("#message").inner_text()
+    page.close()
+
+
 def test_the_page_fits_a_phone(browser, program, astronaut):
     """Nothing is cut off at 360 pixels, before and after a photo."""
-    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page = opened(browser, viewport={"width": 360, "height": 740})
     page.goto(program.url)
     send(page, astronaut)
     page.wait_for_selector("#result:not([hidden])")
@@ -87,7 +114,7 @@ def test_the_page_fits_a_phone(browser, program, astronaut):
 
 def test_the_documentation_of_the_interface_needs_no_other_host(browser, program):
     """/docs works on a machine without a network."""
-    page = browser.new_page()
+    page = opened(browser)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{program.url}/docs")

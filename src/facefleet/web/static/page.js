@@ -178,4 +178,8 @@ by("collection").addEventListener("change", () => { if (state.file) identify(sta
 by("upload").addEventListener("submit", (event) => event.preventDefault());
 by("enrol").addEventListener("submit", enrol);
 
-doing("", fillCollections);
+// Nothing is said of it unless it fails: somebody may have chosen a file meanwhile, and reads what became of that.
+fillCollections().catch((error) => {
+  if (!(error instanceof Refused)) throw error;
+  say(error.message, { wrong: true });
+});

@@ -49,10 +49,10 @@ class StoreLease:
         if version is None:
             yield False
             return
-        held = _Held(version)
+        held, ended = _Held(version), asyncio.Event()
         task = asyncio.current_task()
         assert task is not None
-        renewing = asyncio.create_task(self._renew(held, task), name="renew leadership")
+        renewing = asyncio.create_task(self._renew(held, task, ended), name="renew leadership")
         try:
             yield True
         except asyncio.CancelledError:
@@ -61,7 +61,7 @@ class StoreLease:
             task.uncancel()
             raise Unavailable("Another controller leads now.") from None
         finally:
-            renewing.cancel()
+            ended.set()  # cancelled in the middle of a write it could not tell which version to give back
             await asyncio.wait([renewing])
             if held.version is not None:
                 await self._store.replace(_KEY, _FREE, version=held.version)
@@ -82,11 +82,10 @@ class StoreLease:
             return None
         return await self._store.replace(_KEY, mark, version=version)
 
-    async def _renew(self, held: "_Held", task: asyncio.Task[object]) -> None:
+    async def _renew(self, held: "_Held", task: asyncio.Task[object], ended: asyncio.Event) -> None:
         """Write the lease anew three times a term; if it is lost, or cannot be written for long, end the block."""
         renewed_s, turn = self._now_s(), 0
-        while True:
-            await asyncio.sleep(self._term_s / 3)
+        while not await _set_within(ended, self._term_s / 3):
             turn += 1
             try:
                 assert held.version is not None
@@ -97,8 +96,17 @@ class StoreLease:
                 if self._now_s() - renewed_s > self._term_s * 2 / 3:
                     held.version = None
             if held.version is None:
-                task.cancel()
+                if not ended.is_set():
+                    task.cancel()
                 return
+
+
+async def _set_within(event: asyncio.Event, wait_s: float) -> bool:
+    try:
+        async with asyncio.timeout(wait_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 class _Held:

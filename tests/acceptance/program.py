@@ -16,7 +16,7 @@ import psutil
 from PIL import Image
 
 READY = re.compile(r"(?:ready|web tier) at (http://\S+)")
-START_S = 60.0
+START_S = 120.0
 
 
 def jpeg(pixels, **options) -> bytes:
@@ -77,7 +77,8 @@ class Program:
         if self._process.poll() is None:
             self._process.send_signal(number)
             self._process.wait(within_s)
-            self._reader.join(5)
+            # Workers that outlive a killed program keep its output open for a while.
+            self._reader.join(5 if number == signal.SIGKILL else 60)
         return self._process.returncode
 
     def workers(self) -> list[psutil.Process]:
@@ -95,7 +96,7 @@ class Program:
     def client(self, **options: object) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=90, **options)
 
-    def wait_until(self, true, what: str, *, within_s: float = 60.0) -> None:
+    def wait_until(self, true, what: str, *, within_s: float = 120.0) -> None:
         """Look until a condition holds."""
         end = time.monotonic() + within_s
         while not true():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -18,7 +19,7 @@ PEOPLE = 6
 def keys(program, *options):
     """Run `facefleet keys` beside the program and return what it prints."""
     command = [sys.executable, "-m", "facefleet", "keys", *options, "--data", str(program.data)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=180)
     return done.stdout
 
 
@@ -59,7 +60,7 @@ def aws(program, admin, tmp_path_factory):
 
     def aws(operation, *options):
         command = [AWS, "rekognition", operation, *options, "--output", "json"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=environment)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=180, env=environment)
         if done.returncode:
             return done.stderr.split("(", 1)[1].split(")", 1)[0]
         return json.loads(done.stdout or "{}")
@@ -144,7 +145,10 @@ def test_secrets_are_nowhere_in_the_clear(program, admin):
     """Neither in the database's files nor in the key file, which only its owner can read."""
     secret = admin["secret_access_key"].encode()
     files = [path for path in program.data.rglob("*") if path.is_file()]
-    assert not any(secret in path.read_bytes() for path in files)
+    assert program.data / "access.key" in files
+    for path in files:
+        with suppress(FileNotFoundError):  # the database at work makes files and deletes them
+            assert secret not in path.read_bytes(), path
     assert (program.data / "access.key").stat().st_mode & 0o777 == 0o600
     assert secret.decode() not in program.log
 

@@ -34,7 +34,7 @@ def second_machine(home, store):
     yield start
     for worker in workers:
         worker.terminate()
-        assert worker.wait(60) == 0
+        assert worker.wait(120) == 0
 
 
 def identify(program, photo):

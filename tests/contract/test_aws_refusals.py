@@ -81,7 +81,7 @@ def test_without_credentials_a_command_ends_with_one_sentence(*, command, resour
     environment |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": REGION}
     environment |= {"FACEFLEET_DATABASE_URL": postgres_url} | ({"AWS_PROFILE": profile} if profile else {})
     run = [sys.executable, "-m", "facefleet", *command]
-    ended = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=150, check=False)
     assert ended.returncode == 3
     (sentence,) = ended.stderr.splitlines()
     if profile:

@@ -190,7 +190,7 @@ def test_it_is_started_again_after_it_died(postgres_folder):
             connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
         first = psutil.Process(server_pid(postgres_folder))
         first.kill()
-        first.wait(10)
+        first.wait(60)
         assert not server.healthy()
         with psycopg.connect(server.start()) as connection:
             assert connection.execute("SELECT n FROM kept").fetchall() == [(42,)]
@@ -206,7 +206,7 @@ def test_what_a_killed_run_left_behind_is_adopted_and_stopped(postgres_folder):
     with EmbeddedPostgres(postgres_folder) as server:
         assert server.url() == url
         assert server_pid(postgres_folder) == left.pid
-    left.wait(10)
+    left.wait(60)
 
 
 def test_ctrl_c_leaves_nothing_behind(postgres_folder):
@@ -216,7 +216,7 @@ def test_ctrl_c_leaves_nothing_behind(postgres_folder):
         server = psutil.Process(server_pid(postgres_folder))
         assert os.getpgid(server.pid) != os.getpgid(stopped.pid)
         stopped.send_signal(signal.SIGINT)
-    server.wait(10)
+    server.wait(60)
 
 
 def test_ctrl_c_during_the_start_leaves_nothing_behind(postgres_folder, monkeypatch):

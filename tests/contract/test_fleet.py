@@ -39,6 +39,9 @@ while True:
 """
 
 
+SOON_S = 90.0  # a wait that is expected to end early; a machine that is busy starts a process in seconds
+
+
 class Home:
     """Where the workers of a test leave their marks."""
 
@@ -50,13 +53,13 @@ class Home:
         self.buried.append(name)
 
     async def wait_for(self, mark, names):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             while not all((self.path / f"{name}.{mark}").exists() for name in names):
                 await asyncio.sleep(0.02)
 
 
 async def gone(fleet, names):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         while {one.worker_id for one in await fleet.instances()} & set(names):
             await asyncio.sleep(0.02)
 
@@ -160,7 +163,8 @@ async def test_a_worker_being_drained_is_not_running(fleet, home):
     (name,) = await fleet.start(1)
     await home.wait_for("ready", [name])
     await fleet.drain([name])
-    assert [one.state for one in await fleet.instances()] in ([WorkerState.DRAINING], [])
+    # It may have come to its end by now.
+    assert {one.state for one in await fleet.instances()} <= {WorkerState.DRAINING, WorkerState.STOPPING}
 
 
 async def test_draining_an_unknown_worker_harms_nobody(fleet, home):
@@ -186,7 +190,7 @@ async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(home):
         environment=dict(os.environ),
         bury=home.bury,
         new_id=lambda: uuid.uuid4().hex,
-        now_s=time.time,
+        now_s=lambda: 1000.0,  # however long this machine takes for it
     )
     await gone(fleet, await fleet.start(1))
     assert await fleet.start(1) == []

@@ -1,5 +1,6 @@
 """What PostgreSQL adds to a gallery: indexes for large collections, and deletion from the files."""
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
@@ -59,8 +60,9 @@ async def galleries(database):
     yield gallery, PostgresGallery(database), enrolled
     for collection_id in SIZES:
         await gallery.delete_collection(collection_id)
-    await gallery.maintain()
-    assert await indexes(database) == []
+    async with asyncio.timeout(60):
+        while await indexes(database):  # whoever maintained last lets go of its lock a moment after its connection ends
+            await gallery.maintain()
 
 
 async def indexes(database) -> list[str]:
@@ -134,11 +136,15 @@ async def test_maintenance_is_done_by_one_at_a_time_and_may_be_repeated(gallerie
 async def test_deleted_templates_leave_the_table(galleries, database):
     """Maintenance vacuums what was deleted; nothing is left to the server's own leisure."""
     gallery, _, enrolled = galleries
-    await gallery.delete_faces("large", [face.face_id for face in enrolled["large"]])
-    await database.run("SELECT pg_stat_force_next_flush()")
-    _, vacuumed_before = await dead_rows(database)
-    await gallery.maintain()
-    dead, vacuumed = await dead_rows(database)
+    await database.run("ALTER TABLE faces SET (autovacuum_enabled = off)")  # it would come in between once a minute
+    try:
+        await gallery.delete_faces("large", [face.face_id for face in enrolled["large"]])
+        await database.run("SELECT pg_stat_force_next_flush()")
+        _, vacuumed_before = await dead_rows(database)
+        await gallery.maintain()
+        dead, vacuumed = await dead_rows(database)
+    finally:
+        await database.run("ALTER TABLE faces RESET (autovacuum_enabled)")
     assert (dead, vacuumed) == (0, vacuumed_before + 1)
 
 

@@ -15,6 +15,7 @@ from facefleet.ports import Roster
 
 SILENT_S = 10.0
 KEPT = 5
+SLOW_S = 4.0  # what a statement or two may take on a busy machine
 
 
 @dataclass
@@ -105,10 +106,10 @@ async def test_idleness_is_counted_from_the_last_work(bench):
     await bench.elapse(5)
     await bench.roster.report(report(finished=1))
     (resting,) = await bench.roster.reports()
-    assert resting.reported_s - resting.idle_since_s == pytest.approx(5, abs=1)
+    assert 4.9 < resting.reported_s - resting.idle_since_s < 5 + SLOW_S
     await bench.roster.report(report(finished=2))
     (worked,) = await bench.roster.reports()
-    assert worked.reported_s - worked.idle_since_s == pytest.approx(0, abs=1)
+    assert worked.reported_s - worked.idle_since_s < SLOW_S
 
 
 async def test_a_busy_worker_is_not_idle(bench):
@@ -118,7 +119,7 @@ async def test_a_busy_worker_is_not_idle(bench):
     await bench.roster.report(report(jobs=("a",)))
     await bench.roster.report(report(finished=1))
     (seen,) = await bench.roster.reports()
-    assert seen.reported_s - seen.idle_since_s == pytest.approx(0, abs=1)
+    assert seen.reported_s - seen.idle_since_s < SLOW_S
 
 
 async def test_word_to_drain_reaches_the_worker_with_its_next_heartbeat(bench):
@@ -193,12 +194,21 @@ async def test_worker_seconds_add_up(bench):
     assert await bench.elsewhere.worker_s_total() == 3.75
 
 
+async def until_leading(roster):
+    """Try as a controller does: a server lets go of a lock a moment after its holder's connection has ended."""
+    async with asyncio.timeout(30):
+        while True:
+            async with roster.lead() as leading:
+                if leading:
+                    return
+            await asyncio.sleep(0.02)
+
+
 async def test_one_leads_and_the_next_takes_over(bench):
     """Two controllers never act at the same time."""
     async with bench.roster.lead() as first, bench.elsewhere.lead() as second:
         assert (first, second) == (True, False)
-    async with bench.elsewhere.lead() as second:
-        assert second is True
+    await until_leading(bench.elsewhere)
 
 
 async def test_whoever_fails_while_leading_leads_no_more(bench):
@@ -210,6 +220,4 @@ async def test_whoever_fails_while_leading_leads_no_more(bench):
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    await asyncio.sleep(0)
-    async with bench.elsewhere.lead() as leading:
-        assert leading is True
+    await until_leading(bench.elsewhere)

@@ -18,7 +18,7 @@ from facefleet.adapters.sqs_names import REQUEST_BYTES, open_queues
 from facefleet.adapters.sqs_queue import SqsQueue
 from facefleet.core.jobs import Answer, Detect, Enrol, Job, JobState
 
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 def a_job(**changes):

@@ -50,7 +50,6 @@ async def test_one_of_two_leads(store, clock):
 
 async def test_many_that_begin_at_once_have_one_leader(store, clock):
     """The condition is AWS's to check, not ours."""
-
     tried = asyncio.Barrier(8)
 
     async def try_to_lead(holder):

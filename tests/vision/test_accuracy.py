@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 LFW = Path("../shared/faces/lfw_dev")
-pytestmark = pytest.mark.skipif(not LFW.is_dir(), reason=f"needs the photos of {LFW}")
+pytestmark = [
+    pytest.mark.skipif(not LFW.is_dir(), reason=f"needs the photos of {LFW}"),
+    pytest.mark.timeout(900),
+]
 
 
 @pytest.fixture(scope="module")

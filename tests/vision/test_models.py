@@ -41,7 +41,7 @@ def test_another_network_is_not_mistaken_for_the_resnet():
 def test_processes_that_start_together_share_one_conversion(tmp_path):
     """Workers starting at once neither fail nor leave anything but the models behind."""
     commands = [subprocess.Popen([sys.executable, "-c", LOAD, str(tmp_path)]) for _ in range(3)]
-    assert [command.wait(timeout=60) for command in commands] == [0, 0, 0]
+    assert [command.wait(timeout=150) for command in commands] == [0, 0, 0]
     name = f"models-v{CONVERTER_VERSION}"
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.lock"]
 

@@ -19,7 +19,7 @@ def facefleet(tmp_path):
             command,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
             encoding="utf-8",
             cwd=tmp_path,

@@ -45,7 +45,7 @@ def scripted(*script):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        with Client(f"http://127.0.0.1:{server.server_port}", answer_within_s=10) as client:
+        with Client(f"http://127.0.0.1:{server.server_port}", answer_within_s=60) as client:
             yield client, seen
     finally:
         server.shutdown()
@@ -75,7 +75,7 @@ def test_a_command_that_is_stopped_does_not_sit_out_the_pause():
 
         def ask(item):
             if item == "stop":
-                asked.wait(timeout=10)
+                asked.wait(timeout=60)
                 raise KeyboardInterrupt
             asked.set()
             return client.get("/v1/queue")
@@ -134,7 +134,7 @@ def test_several_are_on_the_way_at_once_and_come_back_in_order():
     """Four items with four at once meet at a barrier, which one by one could not."""
     together = threading.Barrier(4)
     with scripted((200, {}, {})) as (client, _):
-        answers = list(client.each(lambda item: (together.wait(timeout=10), item)[1], [3, 1, 2, 0], at_once=4))
+        answers = list(client.each(lambda item: (together.wait(timeout=60), item)[1], [3, 1, 2, 0], at_once=4))
     assert answers == [(3, 3), (1, 1), (2, 2), (0, 0)]
 
 

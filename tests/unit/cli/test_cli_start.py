@@ -9,7 +9,7 @@ HEAVY = ["onnxruntime", "onnx", "cv2", "PIL", "psycopg", "fastapi", "uvicorn", "
 
 
 def python(code, *args):
-    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=150, check=False)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["identify", "--help"], ["identify", "no.jpg"], ["status"]])

@@ -86,7 +86,7 @@ def model():
 def send(tmp_path_factory):
     """Sends one JSON document to a service that asks for no signature; returns status and answer."""
     with Studio(tmp_path_factory.mktemp("generated"), anonymous=True).open() as studio:
-        connection = http.client.HTTPConnection(studio.address.removeprefix("http://"), timeout=30)
+        connection = http.client.HTTPConnection(studio.address.removeprefix("http://"), timeout=90)
 
         def send(operation, document):
             headers = {

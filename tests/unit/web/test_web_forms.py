@@ -87,7 +87,9 @@ async def test_a_damaged_form_is_refused(client, body):
     said(await post(client, body), 400, "InvalidInput")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(head=st.binary(max_size=80), rest=st.binary(max_size=80), cut=st.integers(0, 200))
 @example(head=b"Content-Disposition: form-data; name=\"image\"; filename*=utf-8''%ff", rest=b"", cut=200)
 @example(head=b'Content-Disposition: form-data; name="image"; filename="\\', rest=b"\r\n--b--", cut=200)

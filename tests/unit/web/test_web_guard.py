@@ -152,7 +152,9 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(request=st.sampled_from(REQUESTS), value=HOSTILE, form=st.binary(max_size=200))
 async def test_no_input_is_our_fault(client, request, value, form):
     """Whatever is asked, the answer is not 500, and an error is a problem document (or text, on `/`)."""

@@ -80,7 +80,7 @@ async def test_an_unknown_collection_is_named(client, photo):
 
 async def test_a_client_whose_time_is_up_gets_504_and_when_to_come_again(service, photo):
     """Nobody works, and the wait ends."""
-    service = make_service(request_timeout_s=0.05)
+    service = make_service(request_timeout_s=1.0)  # long enough to read the photo, or it would be a 408
     async with client_of(service) as client:
         response = await client.post("/v1/identify", files={"image": ("p.jpg", photo)})
     said(response, 504, "DeadlineExceeded")

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -13,6 +14,17 @@ from emulated_aws import EmulatedAws
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.postgres import Database, apply_migrations
 from facefleet.errors import Unavailable
+
+# The same examples in every run: one that fails is found by whoever changed something, not by whoever comes next.
+# HYPOTHESIS_PROFILE=default looks for new ones. How fast a machine is says nothing about what is tested.
+hypothesis.settings.register_profile(
+    "same",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture

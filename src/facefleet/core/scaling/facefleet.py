@@ -37,7 +37,7 @@ class FacefleetMemory:
 
     Attributes:
         spare: idle workers beyond those that waiting requests will take.
-        readiness: slots asked for by headroom and return, for one boot back.
+        readiness: slots asked for by headroom and return, for one boot back; none from before the work was over.
         ordered, ordered_s: workers that should be there after the last start, and when it was ordered.
     """
 
@@ -71,7 +71,8 @@ class Facefleet:
     def decide(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> tuple[Decision, FacefleetMemory]:
         """Answer the three questions; start or drain by the highest answer."""
         view = self._view(seen, bounds, memory.learned)
-        readiness = memory.readiness.add(seen.now_s, slots_in_readiness(view), span_s=view.boot_s)
+        back_s = 0.0 if view.over else view.boot_s
+        readiness = memory.readiness.add(seen.now_s, slots_in_readiness(view), span_s=back_s)
         spare = memory.spare.add(seen.now_s, len(idle_workers(seen)) - seen.visible, span_s=_spare_span_s(view))
         purse = memory.purse.count(seen.now_s, committed(seen), self.objective, self.billing)
         wants = (workers_against_lateness(view), math.ceil(readiness.peak() / seen.capacity - SLIVER))

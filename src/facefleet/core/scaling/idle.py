@@ -5,6 +5,7 @@ after work, have it back (pre-warm) just before the low percentile of the histog
 Here the histogram is the last idle times themselves, of at least one boot, and each keeps how much came after it.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
@@ -12,7 +13,7 @@ from statistics import NormalDist, fmean, stdev
 _KEPT = 24
 _ENOUGH = 4  # idle times that make a pattern
 _MARGIN = 0.02  # of an idle time, against a pattern that drifts
-_UNKNOWN_S = 3600.0  # without a pattern, work may come back for so long
+_UNKNOWN_S = 3600.0  # without a pattern, work may come back for up to so long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,17 +81,32 @@ class Idleness:
         """Whether enough idle times are known to say when work comes back."""
         return len(self.gaps) >= _ENOUGH
 
+    def too_soon(self, now_s: float, boot_s: float) -> bool:
+        """Return whether work came back later than a worker ordered now would be there, each time so far."""
+        if self.since_s is None or not self.foretells:
+            return False
+        first, _, _ = _window(self.gaps, 99.0)
+        return now_s - self.since_s < first - boot_s
+
     def expected(self, now_s: float, boot_s: float, at: float) -> float:
         """Return how many requests may come at once while a worker ordered now would boot; 0 outside the window.
 
         The window is that of the percentile `at` on either side, of the idle times seen or of a normal distribution
-        with their mean and deviation, whichever is wider. Before there is a pattern it is the first hour.
+        with their mean and deviation, whichever is wider. Before there is a pattern it is up to the first hour.
         """
         idle_s = 0.0 if self.since_s is None else now_s - self.since_s
         if not self.foretells:
-            return 1.0 if idle_s < _UNKNOWN_S else 0.0
+            return 1.0 if idle_s < _unknown_s(boot_s, at) else 0.0
         first, last, size = _window(self.gaps, min(99.99, max(1.0, round(at, 1))))  # few values are ever computed
         return size if first - boot_s <= idle_s <= last else 0.0
+
+
+def _unknown_s(boot_s: float, at: float) -> float:
+    """Return the percentile `at` of an idle time of which no more is known than that it takes a boot to an hour.
+
+    Each order of magnitude is as likely as any other (the prior of Jeffreys for a scale).
+    """
+    return boot_s * math.pow(max(1.0, _UNKNOWN_S / boot_s), at / 100)
 
 
 @lru_cache(maxsize=256)
@@ -101,6 +117,6 @@ def _window(gaps: tuple[tuple[float, float], ...], at: float) -> tuple[float, fl
     z = NormalDist().inv_cdf(at / 100)
     unsure = 1 + (z * z + 1) / (4 * (len(gaps) - 1))  # Student's t from the normal quantile, to first order
     mean, spread = fmean(idle_times), stdev(idle_times) * z * unsure
-    first = min(idle_times[0], mean - spread) * (1 - _MARGIN)
+    first = min(idle_times[0], mean - spread) - max(0.0, mean * _MARGIN - max(0.0, spread))
     last = max(idle_times[rank], mean + spread) * (1 + _MARGIN)
     return first, last, sorted(size for _, size in gaps)[rank]

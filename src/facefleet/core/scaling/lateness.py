@@ -32,24 +32,21 @@ def workers_against_lateness(view: View) -> int:
 
 def _workers(view: View, ready_s: float) -> float:
     """Return the fewest workers, there in `ready_s`, that keep the deadlines of who waits and who is to come."""
-    rate_hz = view.learned.rate_hz(0.0)
     slo_s = view.objective.slo_s
     soonest_s = view.boot_s + _LATE * min(slo_s, view.boot_s)
     last_s = max(soonest_s, slo_s + view.slow_s)
     growth = (last_s / soonest_s) ** (1 / _STEPS)
     moments = {soonest_s * growth**step for step in range(_STEPS + 1)}
     moments |= {max(soonest_s, due_s) for due_s in (slo_s - view.seen.oldest_age_s, slo_s, view.slow_s)}
-    slots = max(
-        view.crew.more_slots(_due(view, rate_hz, at_s - slo_s), within_s=at_s, ready_s=ready_s) for at_s in moments
-    )
+    slots = max(view.crew.more_slots(_due(view, at_s - slo_s), within_s=at_s, ready_s=ready_s) for at_s in moments)
     return math.inf if math.isinf(slots) else max(0, math.ceil(slots / view.seen.capacity - SLIVER))
 
 
-def _due(view: View, rate_hz: float, after_s: float) -> float:
+def _due(view: View, after_s: float) -> float:
     """Return the waiting or coming requests that arrive no later than `after_s` from now."""
     seen = view.seen
     if after_s >= 0:
-        return seen.visible + rate_hz * after_s
+        return seen.visible + view.learned.coming(after_s)
     if seen.oldest_age_s < -after_s:
         return 0.0
     return max(0.0, seen.visible - view.learned.arrivals.within(-after_s))

@@ -27,7 +27,7 @@ def _headroom(view: View) -> float:
         return 0.0
     return slots_ahead(
         in_service=view.crew.busy,
-        rate_hz=view.learned.rate_hz(view.boot_s),
+        rate_hz=view.learned.lasting_hz(view.boot_s),
         service_s=view.learned.service_s,
         blind_s=view.blind_s,
         slo_s=view.objective.slo_s,

@@ -39,6 +39,11 @@ class View:
         return self.slow_s - self.objective.slo_s
 
     @property
+    def over(self) -> bool:
+        """Whether all work is done and, as past idle times say, none comes before a worker ordered later is there."""
+        return self.learned.idleness.too_soon(self.seen.now_s, self.slow_s)
+
+    @property
     def late_share(self) -> float:
         """The share of requests that may be late."""
         return 1 - self.objective.at / 100
@@ -61,4 +66,11 @@ def crew(seen: Observation, learned: Learned, boot_s: float, at: float) -> Crew:
     service_s = math.inf if learned.service_s is None else max(learned.service_s, 1e-6)
     ready = tuple(ready_s for ready_s in coming for _ in range(seen.capacity))
     busy = min(held, running)
-    return Crew(free=running - busy, busy=busy, ready_s=ready, service_s=service_s, sigmas=sigmas(at))
+    return Crew(
+        free=running - busy,
+        busy=busy,
+        ready_s=ready,
+        service_s=service_s,
+        boot_sd_s=learned.boot_deviation * boot_s,
+        sigmas=sigmas(at),
+    )

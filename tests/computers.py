@@ -23,6 +23,7 @@ class Computers:
         self._options = options
         self._stopping = threading.Event()
         self._lost = set()
+        self._lock = threading.Lock()  # around looking at a process and doing something about it
         self.processes = {}
         self.interrupted = []  # instances that AWS was asked to stop while their process was at work
         self.most = 0
@@ -41,28 +42,36 @@ class Computers:
 
     def cut(self, instance_id):
         """Take the power away: the process dies with the instance, and nobody is told."""
-        self._lost.add(instance_id)
-        process = self.processes.pop(instance_id)
+        with self._lock:
+            self._lost.add(instance_id)
+            process = self.processes.pop(instance_id)
         process.kill()
         process.wait()
         (instance,) = [one for one in self._emulated.instances(self._name) if one.id == instance_id]
         instance.terminate()
 
+    def working(self):
+        """Return the ids of the instances that have a process, in order."""
+        with self._lock:
+            return sorted(self.processes)
+
     def _watch(self):
         while not self._stopping.wait(0.05):
             for instance_id, state in self._emulated.states(self._name).items():
-                if instance_id in self._lost:
-                    continue
-                if state == "running" and instance_id not in self.processes:
-                    self.processes[instance_id] = subprocess.Popen(self._boot(instance_id), **self._options)
-                elif state != "running" and instance_id in self.processes:
-                    self._power_off(instance_id)
+                with self._lock:
+                    self._follow(instance_id, state)
             self.most = max(self.most, len(self.processes))
 
-    def _power_off(self, instance_id):
-        process = self.processes.pop(instance_id, None)
-        if process is None:
+    def _follow(self, instance_id, state):
+        if instance_id in self._lost:
             return
+        if state == "running" and instance_id not in self.processes:
+            self.processes[instance_id] = subprocess.Popen(self._boot(instance_id), **self._options)
+        elif state != "running" and instance_id in self.processes:
+            self._power_off(instance_id)
+
+    def _power_off(self, instance_id):
+        process = self.processes.pop(instance_id)
         if process.poll() is None:
             if not self._finished(instance_id):
                 self.interrupted.append(instance_id)

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -28,6 +28,8 @@ class EmulatedAws:
     def __init__(self):
         self._passed_s = 0.0
         self._changing = threading.Lock()  # moto says "running" for a moment where we say "pending"
+        self._moving = threading.Event()
+        self._moving.set()
         self.without_capacity = lambda instance_type: False
         self._patches = ExitStack()
 
@@ -45,9 +47,17 @@ class EmulatedAws:
         }
         self._patches.enter_context(patch.dict(os.environ, self.environment))
         self._patches.enter_context(patch.object(sqs_models, "unix_time_millis", lambda: self.now_s() * 1000))
+        # moto serves from many threads and locks nothing: two might receive the same message, and since it deletes
+        # by making a new list, what another thread deletes or sends meanwhile would be undone.
+        lock = threading.RLock()
+        backend = sqs_models.SQSBackend
         self._patches.enter_context(
-            patch.object(sqs_models.SQSBackend, "change_message_visibility", _strict_visibility)
+            patch.object(backend, "change_message_visibility", _locked(lock, _strict_visibility))
         )
+        self._patches.enter_context(patch.object(backend, "receive_message", _receiving(lock, backend.receive_message)))
+        for name in ("add_message", "delete_message"):
+            original = getattr(sqs_models.Queue, name)
+            self._patches.enter_context(patch.object(sqs_models.Queue, name, _locked(lock, original)))
         self.changes = []
         for name in ("start", "stop", "terminate"):
             self._patches.enter_context(patch.object(Instance, name, self._slowed(getattr(Instance, name))))
@@ -72,18 +82,31 @@ class EmulatedAws:
         ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
 
     def instances(self, name):
-        """The instances of this name prefix that moto holds, terminated ones included."""
+        """The instances of this name prefix that moto holds, terminated ones included.
+
+        From copies: meanwhile the server's threads launch and tag.
+        """
+        backend = get_backend("ec2")[DEFAULT_ACCOUNT_ID][REGION]
         return [
             instance
-            for reservation in get_backend("ec2")[DEFAULT_ACCOUNT_ID][REGION].reservations.values()
-            for instance in reservation.instances
-            if any(tag["key"] == "Name" and tag["value"].startswith(f"{name}-") for tag in instance.get_tags())
+            for reservation in list(backend.reservations.values())
+            for instance in list(reservation.instances)
+            if dict(backend.tags.get(instance.id, {})).get("Name", "").startswith(f"{name}-")
         ]
 
     def states(self, name):
         """The state of each instance of this name prefix."""
         with self._changing:
             return {instance.id: instance.state for instance in self.instances(name)}
+
+    @contextmanager
+    def standing_still(self):
+        """Keep every instance that is on its way there, for a test that looks at it."""
+        self._moving.clear()
+        try:
+            yield
+        finally:
+            self._moving.set()
 
     def _slowed(self, original):
         """EC2 takes its time: on the way an instance is in a state of its own."""
@@ -106,6 +129,7 @@ class EmulatedAws:
         self.changes.append((instance.id, way[0]))
 
         def arrive():
+            self._moving.wait()
             if instance._state.name == way[0]:
                 instance._state.name, instance._state.code = end
                 self.changes.append((instance.id, end[0]))
@@ -157,6 +181,28 @@ def _only_from(state, original):
         return original(backend, instance_ids)
 
     return checked
+
+
+def _locked(lock, original):
+    def locked(*args, **options):
+        with lock:
+            return original(*args, **options)
+
+    return locked
+
+
+def _receiving(lock, original):
+    def receive(backend, queue_name, count, wait_seconds_timeout, visibility_timeout, message_attribute_names=None):
+        until_s = time.monotonic() + (wait_seconds_timeout or 0)
+        while True:
+            with lock:
+                found = original(backend, queue_name, count, 0, visibility_timeout, message_attribute_names)
+            left_s = until_s - time.monotonic()
+            if found or left_s <= 0:
+                return found
+            backend.get_queue(queue_name).wait_for_messages(min(1.0, left_s))
+
+    return receive
 
 
 def _strict_visibility(backend, queue_name, receipt_handle, visibility_timeout):

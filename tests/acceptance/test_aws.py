@@ -56,7 +56,7 @@ class Cloud:
             return ["sh", "-c", f"exec {worker} > {self._log(instance_id)} 2>&1"]
 
         def finished(instance_id):
-            return "drained" in self._log(instance_id).read_text()
+            return self._log(instance_id).exists() and "drained" in self._log(instance_id).read_text()
 
         return Computers(self.emulated, INSTANCES, boot, finished=finished, env=self._environment())
 
@@ -89,6 +89,13 @@ class Cloud:
         """Return whether no instance is anything but stopped or gone."""
         return {one.state for one in self.emulated.instances(INSTANCES)} <= {"stopped", "terminated"}
 
+    def at_rest(self):
+        """Return whether besides no queue holds a message.
+
+        A worker that dies between answer and deletion leaves one that is seen again only when its lease has run out.
+        """
+        return self.empty() and set(self.messages().values()) == {0}
+
 
 # What the course asks for: as many instances as messages, and none without any. Ours is given an objective.
 RULES = {"naive": {"policy": "naive"}, "facefleet": {"slo": "30s", "max_workers": 4}}
@@ -114,7 +121,8 @@ def enrol(cloud, program, face):
     people = f"{program.url}/v1/collections/default/faces"
     assert httpx.post(people, params={"person": "Eileen"}, files={"image": face}, timeout=300).status_code == 201
     for kind in ("inputs", "outputs"):
-        httpx.delete(f"{program.url}/v1/objects/{kind}", params={"confirm": True}).raise_for_status()
+        there = f"{program.url}/v1/objects/{kind}"
+        httpx.delete(there, params={"confirm": True}, timeout=60).raise_for_status()
     program.wait_until(cloud.empty, "back to no instance", within_s=120)
 
 
@@ -137,8 +145,7 @@ def test_a_hundred_at_once_go_through_an_elastic_fleet(cloud, face, nobody):
             answers = list(clients.map(lambda number: post(program, number, (face, nobody)), range(CLIENTS)))
         assert answers == EXPECTED
         assert (cloud.objects("in"), cloud.objects("out")) == (CLIENTS, CLIENTS)
-        program.wait_until(cloud.empty, "back to no instance", within_s=300)
-        assert set(cloud.messages().values()) == {0}
+        program.wait_until(cloud.at_rest, "back to no instance and no message", within_s=300)
         assert computers.most == MOST
         assert computers.interrupted == [], cloud.logs(computers.interrupted)
         assert program.stop() == 0
@@ -156,15 +163,14 @@ def test_instances_that_die_and_a_controller_that_is_killed_lose_nothing(cloud, 
             enrol(cloud, web, face)
             answers = [clients.submit(post, web, number, (face, nobody)) for number in range(CLIENTS)]
             web.wait_until(lambda: cloud.objects("out") >= CLIENTS // 10, "at work", within_s=300)
-            for instance_id in chance.sample(sorted(computers.processes), len(computers.processes) // 3):
+            for instance_id in chance.sample(working := computers.working(), len(working) // 3):
                 computers.cut(instance_id)
             web.wait_until(lambda: cloud.objects("out") >= CLIENTS // 2, "half done", within_s=300)
             controllers[0].kill()
             controllers.append(cloud.controller())
             assert [answer.result() for answer in answers] == EXPECTED, web.log[-4000:]
             assert (cloud.objects("in"), cloud.objects("out")) == (CLIENTS, CLIENTS)
-            web.wait_until(cloud.empty, "back to no instance", within_s=300)
-            assert set(cloud.messages().values()) == {0}
+            web.wait_until(cloud.at_rest, "back to no instance and no message", within_s=300)
             assert computers.interrupted == [], cloud.logs(computers.interrupted)
             assert "Traceback" not in web.log
     finally:
@@ -184,20 +190,20 @@ def test_the_rule_that_users_get_goes_from_none_to_some_to_none(cloud, face, nob
             enrol(cloud, web, face)
             answers = [clients.submit(post, web, number, (face, nobody)) for number in range(photos)]
             web.wait_until(lambda: cloud.objects("out") >= photos // 4, "at work", within_s=300)
-            before = list(cloud.emulated.changes)
+            before = len(cloud.emulated.changes)
             controller.terminate()
             assert controller.wait(60) == 0
-            assert cloud.emulated.changes == before
+            # What it had started before may come up meanwhile.
+            assert {state for _, state in cloud.emulated.changes[before:]} <= {"pending", "running"}
             controller = cloud.controller()
             assert [answer.result() for answer in answers] == EXPECTED[:photos], web.log[-4000:]
-            web.wait_until(cloud.empty, "back to no instance", within_s=300)
+            web.wait_until(cloud.at_rest, "back to no instance and no message", within_s=300)
         finally:
             controller.kill()
             controller.wait()
-        assert set(cloud.messages().values()) == {0}
         assert computers.most >= 1
         assert computers.interrupted == [], cloud.logs(computers.interrupted)
-        decisions = httpx.get(f"{web.url}/v1/fleet/decisions").json()["decisions"]
+        decisions = httpx.get(f"{web.url}/v1/fleet/decisions", timeout=60).json()["decisions"]
         assert any("30 s" in decision["reason"] for decision in decisions)
 
 
@@ -217,8 +223,9 @@ def test_queue_and_store_are_chosen_by_their_urls(aws, postgres_url, home, face)
         found = {one["Key"] for one in s3.list_objects_v2(Bucket=name)["Contents"]}
         assert {key for key in found if not key.startswith("jobs/")} == {"inputs/test_00.jpg", "outputs/test_00"}
         assert s3.get_object(Bucket=name, Key="outputs/test_00")["Body"].read() == b"unknown"
-        submitted = httpx.post(f"{program.url}/v1/jobs", params={"kind": "detect"}, files={"image": face})
-        job = httpx.get(f"{program.url}{submitted.headers['location']}", params={"wait_s": 20}, timeout=60).json()
+        with program.client() as client:
+            place = client.post("/v1/jobs", params={"kind": "detect"}, files={"image": face}).headers["location"]
+            job = client.get(place, params={"wait_s": 60}).json()
         assert (job["state"], len(job["answer"]["faces"])) == ("done", 1)
     queues = {url.rsplit("/", 1)[1] for url in sqs.list_queues(QueueNamePrefix=name)["QueueUrls"]}
     assert queues == {name, f"{name}-bulk", f"{name}-dead"}

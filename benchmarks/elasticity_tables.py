@@ -81,7 +81,8 @@ def _miss(row: dict, policy: str) -> str:
 
 def _nearness(aim: str, bound: dict[str, float]) -> str:
     ratio = bound["instance_s"] / bound["clairvoyant"]
-    least = f" (at least {bound['chance'] / bound['clairvoyant']:.2f})" if ratio > NEAR and bound["chance"] else ""
+    chance = bound["chance"] / bound["clairvoyant"]
+    least = f" (at least {chance:.2f})" if ratio > NEAR and chance > 1 else ""
     return f"{ratio:.2f} at {aim} s{least}"
 
 

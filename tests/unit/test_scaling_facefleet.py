@@ -498,3 +498,14 @@ def test_the_reason_changes_only_in_its_numbers():
     skeletons = {"".join(character for character in look.reason if character.isalpha()) for look in result.looks}
     assert all(first.split("so")[0] for first, _ in pairwise(sorted(skeletons)))
     assert len(skeletons) <= 8
+
+
+def test_the_fewer_may_be_late_the_longer_workers_stay_after_a_rush():
+    """Rushes at odd times: the fleet of one in 10,000 is there for more of them, and costs more."""
+    rng = np.random.default_rng(2)
+    begins = np.cumsum(rng.uniform(120, 900, 24))
+    arrivals = (begins[:, None] + np.sort(rng.uniform(0, 20, 60))).ravel()
+    kept = [run(arrivals, 1.0, rule=ours(Objective(slo_s=2.0, at=at), EC2)) for at in (90.0, 99.0, 99.99)]
+    costs, waits_s = [one.billed_s for one in kept], [np.mean(one.waits_s) for one in kept]
+    assert costs == sorted(costs)
+    assert waits_s[0] > waits_s[1] > 1.1 * waits_s[2]

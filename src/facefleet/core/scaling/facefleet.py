@@ -27,7 +27,10 @@ from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.core.scaling.view import UNSEEN_S, View, crew
 from facefleet.core.scaling.window import Window
 
-_BLIND = 2.0  # what a second of lateness adds to the price of a boot that comes too late, in worker-seconds
+# What a second adds that a worker is back too late, in worker-seconds, where one request in a hundred may be late; the
+# fewer may be, the more.
+_LATENESS = 2.0 * 0.01
+_FEWEST_LATE = 1e-6
 _DAY_S = 86_400.0
 
 
@@ -99,12 +102,13 @@ class Facefleet:
         boot_s = max(seen.boot_s, 1e-3)
         slow_s = boot_s * before.slow_boot + before.tick_s
         blind_s = slow_s - self.objective.slo_s
+        price = _LATENESS / max(self.objective.late_share, _FEWEST_LATE)
         learned = before.add(
             seen,
             slots=bounds.maximum * seen.capacity,
             slo_s=self.objective.slo_s,
             blind_s=blind_s,
-            regret_s=boot_s + _BLIND * max(0.0, blind_s),
+            regret_s=boot_s + price * max(0.0, blind_s),
         )
         return View(
             seen=seen,

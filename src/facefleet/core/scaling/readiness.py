@@ -13,7 +13,7 @@ def slots_in_readiness(view: View) -> float:
     """Return the slots that should be there before they are asked for."""
     if view.objective.slo_s <= 0:
         return view.slots  # nobody may wait, whatever comes
-    if view.cold <= view.late_share:
+    if view.cold <= view.objective.late_share:
         return 0.0
     back, ahead = _return(view), _headroom(view)
     if not back and view.cold < 1 and _lone(view):
@@ -31,7 +31,7 @@ def _headroom(view: View) -> float:
         service_s=view.learned.service_s,
         blind_s=view.blind_s,
         slo_s=view.objective.slo_s,
-        late_share=view.late_share / view.cold,
+        late_share=view.objective.late_share / view.cold,
         most=view.slots,
     )
 
@@ -42,7 +42,7 @@ def _return(view: View) -> float:
     If the objective is kept for some of those who find nobody, as many more may find nobody.
     """
     slo_s = view.objective.slo_s
-    caught = 100 * (1 - view.late_share / view.cold)
+    caught = 100 * (1 - view.objective.late_share / view.cold)
     size = view.learned.idleness.expected(view.seen.now_s, view.slow_s, caught)
     return max(1.0, size / (1 + slo_s / view.crew.service_s)) if size else 0.0
 

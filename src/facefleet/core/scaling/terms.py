@@ -21,6 +21,11 @@ class Objective:
     at: float = 99.0
     budget_per_h: float | None = None
 
+    @property
+    def late_share(self) -> float:
+        """The share of requests that may be late."""
+        return 1 - self.at / 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Billing:

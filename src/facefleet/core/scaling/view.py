@@ -44,11 +44,6 @@ class View:
         return self.learned.idleness.too_soon(self.seen.now_s, self.slow_s)
 
     @property
-    def late_share(self) -> float:
-        """The share of requests that may be late."""
-        return 1 - self.objective.at / 100
-
-    @property
     def slots(self) -> int:
         """The most requests that can be worked on at once."""
         return self.bounds.maximum * self.seen.capacity

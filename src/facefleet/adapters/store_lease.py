@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 _KEY = "leader"
 _FREE = b""
+_PATIENCE_S = 5.0  # how long a renewal that is under way is waited for when the leader ends
 
 
 class StoreLease:
@@ -62,6 +63,8 @@ class StoreLease:
             raise Unavailable("Another controller leads now.") from None
         finally:
             ended.set()  # cancelled in the middle of a write it could not tell which version to give back
+            await asyncio.wait([renewing], timeout=_PATIENCE_S)
+            renewing.cancel()  # the store hangs: then the lease runs out by itself
             await asyncio.wait([renewing])
             if held.version is not None:
                 await self._store.replace(_KEY, _FREE, version=held.version)

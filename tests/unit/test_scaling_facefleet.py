@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
 from facefleet.core.scaling import policy
 from facefleet.core.scaling.forecast import Arrivals, Persistence, Season, Trend
-from facefleet.core.scaling.idle import Idleness
+from facefleet.core.scaling.idle import Idleness, Pace
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.staffing import Crew, erlang_slots
@@ -438,7 +438,7 @@ def test_boots_that_differ_need_more_workers_than_even_ones_but_no_more_than_req
 
 def test_it_is_too_soon_until_the_shortest_idle_time_to_reckon_with_is_a_boot_away():
     """Idle times of ten minutes; nothing is too soon while there is work, or before there is a pattern."""
-    idle = Idleness(gaps=((600.0, 2.0),) * 10, since_s=0.0)
+    idle = Idleness(gaps=((600.0, 2.0),) * 10, since_s=0.0, last_s=0.0)
     assert idle.too_soon(10.0, 45.0)
     assert idle.too_soon(520.0, 45.0)
     assert not idle.too_soon(560.0, 45.0)
@@ -446,10 +446,21 @@ def test_it_is_too_soon_until_the_shortest_idle_time_to_reckon_with_is_a_boot_aw
     assert not replace(idle, gaps=idle.gaps[:3]).too_soon(10.0, 45.0)
 
 
+def test_how_long_a_burst_takes_to_be_done_does_not_blur_when_the_next_comes():
+    """Bursts every ten minutes, done after five minutes at first and after one in the end."""
+    pace = Pace(tick_s=5.0, boot_s=45.0, blind_s=50.0, patience_s=10.0)
+    idle, total = Idleness(), 0
+    for number, done_s in enumerate((300, 200, 100, 60, 60, 60)):
+        for into_s in range(0, 600, 5):
+            before, total = total, 40 * (number + 1)
+            idle = idle.add(600.0 * number + into_s, before, total, busy=into_s < done_s, pace=pace)
+    assert [gap_s for gap_s, _ in idle.gaps] == [600.0] * 5
+
+
 @pytest.mark.parametrize("at", [0.001, 50.0, 99.99, 99.9999])
 def test_a_window_of_any_percentage_holds_an_idle_time_like_the_others(at):
     """Ten idle times of a minute: another may end within a boot of 45 s at half a minute, and not at an hour."""
-    idle = Idleness(gaps=((60.0, 2.0),) * 10, since_s=0.0)
+    idle = Idleness(gaps=((60.0, 2.0),) * 10, since_s=0.0, last_s=0.0)
     assert idle.expected(30.0, 45.0, at) == 2.0
     assert idle.expected(3600.0, 45.0, at) == 0.0
 

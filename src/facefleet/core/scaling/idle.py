@@ -2,7 +2,8 @@
 
 Source: Shahrad et al., "Serverless in the Wild", USENIX ATC 2020: keep a histogram of idle times, let the fleet go
 after work, have it back (pre-warm) just before the low percentile of the histogram, and keep it until the high one.
-Here the histogram is the last idle times themselves, of at least one boot, and each keeps how much came after it.
+Here the histogram is the last idle times themselves, where the fleet idled for at least one boot, counted from the last
+request before; and each keeps how much came after it.
 """
 
 import math
@@ -42,28 +43,30 @@ class Idleness:
     """When the fleet was without a request, and for how long.
 
     Attributes:
-        gaps: (idle seconds, requests that came at once after), oldest first.
+        gaps: (seconds from the last request before idling to the first after, requests that came at once then), oldest
+            first. From the last request, as how long a burst takes to be done says nothing of when the next comes.
         since_s: since when nothing has come or been left to do; None while there is work.
+        last_s: when a request was last seen to have come; the first look if none was.
         onset_s, onset_total: when work last came after idling, and how many requests had come before.
     """
 
     gaps: tuple[tuple[float, float], ...] = ()
     since_s: float | None = None
+    last_s: float | None = None
     onset_s: float | None = None
     onset_total: int = 0
 
     def add(self, now_s: float, total_before: int, total: int, *, busy: bool, pace: Pace) -> "Idleness":
         """Return what is known after one more look: the total of requests before it and now, and if there is work."""
+        last_s = now_s if total > total_before or self.last_s is None else self.last_s
         if not busy and total == total_before:
-            return self._sized(now_s, total, pace) if self.since_s is not None else replace(self, since_s=now_s)
-        if self.since_s is None:
-            return self._sized(now_s, total, pace)
-        idle_s = now_s - self.since_s
-        if not total_before or idle_s < pace.boot_s:
-            return replace(self._sized(now_s, total, pace), since_s=None)
+            sized = self if self.since_s is None else self._sized(now_s, total, pace)
+            return replace(sized, since_s=now_s if self.since_s is None else self.since_s, last_s=last_s)
+        if self.since_s is None or not total_before or now_s - self.since_s < pace.boot_s:
+            return replace(self._sized(now_s, total, pace), since_s=None, last_s=last_s)
         share = min(1.0, max(0.0, pace.blind_s / pace.tick_s))  # of those since the last look, who came too early
-        gaps = (*self.gaps, (idle_s, pace.at_once((total - total_before) * share, 0.0)))[-_KEPT:]
-        return Idleness(gaps=gaps, since_s=None, onset_s=now_s, onset_total=total_before)
+        gaps = (*self.gaps, (self._quiet_s(now_s), pace.at_once((total - total_before) * share, 0.0)))[-_KEPT:]
+        return Idleness(gaps=gaps, last_s=last_s, onset_s=now_s, onset_total=total_before)
 
     def _sized(self, now_s: float, total: int, pace: Pace) -> "Idleness":
         """Count what comes after an onset, until a worker ordered at the onset would be in time."""
@@ -72,9 +75,12 @@ class Idleness:
         after_s = now_s - self.onset_s
         if not 0 <= after_s <= pace.blind_s:
             return replace(self, onset_s=None)
-        idle_s, size = self.gaps[-1]
+        quiet_s, size = self.gaps[-1]
         size = max(size, pace.at_once(total - self.onset_total, after_s))
-        return replace(self, gaps=(*self.gaps[:-1], (idle_s, size)))
+        return replace(self, gaps=(*self.gaps[:-1], (quiet_s, size)))
+
+    def _quiet_s(self, now_s: float) -> float:
+        return 0.0 if self.since_s is None or self.last_s is None else now_s - self.last_s
 
     @property
     def foretells(self) -> bool:
@@ -86,7 +92,7 @@ class Idleness:
         if self.since_s is None or not self.foretells:
             return False
         first, _, _ = _window(self.gaps, 99.0)
-        return now_s - self.since_s < first - boot_s
+        return self._quiet_s(now_s) < first - boot_s
 
     def expected(self, now_s: float, boot_s: float, at: float) -> float:
         """Return how many requests may come at once while a worker ordered now would boot; 0 outside the window.
@@ -94,11 +100,11 @@ class Idleness:
         The window is that of the percentile `at` on either side, of the idle times seen or of a normal distribution
         with their mean and deviation, whichever is wider. Before there is a pattern it is up to the first hour.
         """
-        idle_s = 0.0 if self.since_s is None else now_s - self.since_s
+        quiet_s = self._quiet_s(now_s)
         if not self.foretells:
-            return 1.0 if idle_s < _unknown_s(boot_s, at) else 0.0
+            return 1.0 if quiet_s < _unknown_s(boot_s, at) else 0.0
         first, last, size = _window(self.gaps, min(99.99, max(1.0, round(at, 1))))  # few values are ever computed
-        return size if first - boot_s <= idle_s <= last else 0.0
+        return size if first - boot_s <= quiet_s <= last else 0.0
 
 
 def _unknown_s(boot_s: float, at: float) -> float:

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
 from facefleet.core.scaling import policy
-from facefleet.core.scaling.forecast import Arrivals, Persistence, Season, Trend
+from facefleet.core.scaling.forecast import Arrivals, Season, Trend
 from facefleet.core.scaling.idle import Idleness, Pace
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.levels import Levels
+from facefleet.core.scaling.persistence import Persistence
 from facefleet.core.scaling.staffing import Crew, erlang_slots
 from facefleet.core.scaling.terms import Billing, Objective
+from facefleet.core.scaling.view import crew
 from facefleet.lab.simulate.durations import durations
 from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.fleet import World
@@ -111,13 +113,13 @@ def test_a_burst_with_time_left_gets_the_fewest_workers_that_keep_its_deadline()
 
 @pytest.mark.parametrize("name", ["steady", "bursts", "trickle", "spiky"])
 def test_a_looser_objective_costs_no_more(name):
-    """Within 5 %, as each run draws its boots in another order: from a wait of seconds to one of minutes."""
+    """Within 7 %, as each run draws its boots in another order: from a wait of seconds to one of minutes."""
     load = synthetic(name, Shape(rate_hz=4.0), seed=7)
     costs = [
         run(load.arrivals_s, 1.0, rule=ours(Objective(slo_s=slo_s), EC2), duration_s=3600).billed_s
         for slo_s in (0.0, 0.5, 5.0, 30.0, 60.0, 90.0, 150.0, 300.0)
     ]
-    assert all(looser <= 1.05 * tighter for tighter, looser in pairwise(costs))
+    assert all(looser <= 1.07 * tighter for tighter, looser in pairwise(costs))
 
 
 def test_hours_that_are_paid_for_are_used_up():
@@ -375,65 +377,119 @@ def test_silence_after_a_step_of_load_is_not_averaged_with_it():
     assert set(rates[94:]) == {0.0}
 
 
-def foretell(persistence, arrivals_hz, spans_s):
-    """Show one guess after another a rate, and then what comes in the ten seconds after."""
-    now_s, total = 0.0, 0
-    for rate_hz, came in zip(arrivals_hz, spans_s, strict=True):
-        persistence = persistence.add(now_s, total, Trend(level_hz=rate_hz, span_s=1.0), 10.0)
-        now_s, total = now_s + 10.0, total + came
-        persistence = persistence.add(now_s, total, Trend(span_s=10.0), 10.0)
-        now_s += 100.0
+def bursts(count, came, *, settled_hz=0.0, rate_hz=10.0, before=None):
+    """Show rates of one look's age, each on top of a settled one, and what came in the ten seconds after."""
+    persistence, now_s, total = before or Persistence(), 0.0, 0
+    for _ in range(count):
+        persistence = persistence.add(now_s, total, total, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
+        persistence = persistence.add(now_s + 1, total, total, Trend(level_hz=rate_hz, span_s=1.0), 10.0)
+        persistence = persistence.add(now_s + 11, total, total + came, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
+        now_s, total = now_s + 600, total + came
     return persistence
 
 
+def seen_anew(persistence, *, settled_hz=0.0, rate_hz=10.0):
+    """Return it with a settled rate, and then one of a look's age."""
+    settled = persistence.add(1e6, 0, 0, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
+    return settled.add(1e6 + 1, 0, 0, Trend(level_hz=rate_hz, span_s=1.0), 10.0)
+
+
 def test_of_a_young_rate_as_much_is_believed_as_came_of_those_before():
-    """Ten a second promise a hundred in ten seconds; what comes is twenty each time."""
-    assert foretell(Persistence(), [10.0] * 3, [20] * 3).share == 1.0
-    assert foretell(Persistence(), [10.0] * 4, [20] * 4).share == pytest.approx(0.2)
-    assert foretell(Persistence(), [10.0] * 4, [500] * 4).share == 1.0
-    relearned = foretell(foretell(Persistence(), [10.0] * 40, [20] * 40), [10.0] * 32, [100] * 32)
-    assert relearned.share == 1.0
+    """Ten a second promise a hundred in ten seconds; what comes is twenty each time, at once or not."""
+    assert seen_anew(bursts(3, 20)).coming(10.0) == pytest.approx(100)
+    doubted = seen_anew(bursts(4, 20))
+    assert doubted.coming(10.0) == pytest.approx(20)
+    assert doubted.coming(1.0) == pytest.approx(10)
+    assert doubted.lasting_hz(5.0) == pytest.approx(2)
+    assert seen_anew(bursts(4, 5000)).coming(10.0) == pytest.approx(100)
+    assert seen_anew(bursts(32, 100, before=bursts(40, 20))).coming(10.0) == pytest.approx(100)
+
+
+def test_a_rate_that_has_lasted_is_not_doubted():
+    """Bursts that were over at once say nothing of a load that goes on."""
+    lasting = bursts(8, 20).add(1e6, 0, 0, Trend(level_hz=10.0, span_s=10.0), 10.0)
+    assert lasting.coming(10.0) == pytest.approx(100)
+    assert lasting.lasting_hz(0.0) == pytest.approx(10)
+
+
+def test_a_rise_of_a_settled_load_is_not_doubted_for_bursts_from_nothing():
+    """Nor the other way round; and what had settled is never doubted."""
+    after_bursts = seen_anew(bursts(8, 20), settled_hz=8.0, rate_hz=14.0)
+    assert after_bursts.coming(10.0) == pytest.approx(140)
+    after_rises = bursts(8, 80, settled_hz=8.0, rate_hz=14.0)
+    assert seen_anew(after_rises).coming(10.0) == pytest.approx(100)
+    assert seen_anew(after_rises, settled_hz=8.0, rate_hz=14.0).coming(10.0) == pytest.approx(80)
+
+
+def test_a_greater_promise_says_more_but_one_does_not_outweigh_all():
+    """One of 46,000 of which nothing came, among 31 of a hundred that came true."""
+    one = bursts(31, 100, before=bursts(1, 0, rate_hz=4600.0))
+    assert 0.4 < seen_anew(one).coming(10.0) / 100 < 0.8
+
+
+def test_what_chance_explains_is_no_promise():
+    """A hundred and ten where a hundred had settled."""
+    assert bursts(8, 0, settled_hz=10.0, rate_hz=11.0).rises.shares == ()
 
 
 @pytest.mark.parametrize("jump_s", [-1e6, 1e6])
-def test_guesses_that_a_jump_of_the_clock_interrupts_tell_nothing(jump_s):
+def test_promises_that_a_jump_of_the_clock_interrupts_tell_nothing(jump_s):
     """Neither are they counted, nor kept for ever."""
     persistence = Persistence()
     for number in range(8):
         at_s = number % 2 * jump_s + number
-        persistence = persistence.add(at_s, 0, Trend(level_hz=10.0, span_s=1.0), 10.0)
-    assert persistence.closed == ()
-    assert len(persistence.open) == 1
+        persistence = persistence.add(at_s, number, number + 1, Trend(level_hz=10.0, span_s=1.0), 10.0)
+    assert persistence.onsets.shares == ()
+
+
+def test_a_history_that_skips_silent_looks_decides_promises_all_the_same():
+    """The next look is an hour later: nothing came since the one before, so what came in time is known."""
+    persistence = Persistence().add(0.0, 0, 5, Trend(level_hz=10.0, span_s=1.0), 10.0)
+    persistence = persistence.add(5.0, 5, 30, Trend(level_hz=5.0, span_s=5.0), 10.0)
+    assert persistence.add(3600.0, 30, 30, Trend(), 10.0).onsets.shares == ((0.25, 10.0),)
+    assert persistence.add(3600.0, 30, 31, Trend(), 10.0).onsets.shares == ()
 
 
 def test_a_season_that_has_proved_itself_is_not_doubted_for_bursts_that_did_not_last():
     """The rate of a young window counts a fifth, that of the hour of the day in full."""
-    doubted = foretell(Persistence(), [10.0] * 4, [20] * 4)
     season = Season(period_s=960.0, rates_hz=(6.0,) * 96, error_hz=0.1, error_of_last_hz=1.0)
-    trend = Trend(level_hz=10.0, span_s=1.0)
-    learned = Learned(trend=trend, persistence=doubted, seasons=(season,), now_s=5.0, horizon_s=10.0)
+    learned = Learned(persistence=seen_anew(bursts(4, 20)), seasons=(season,), now_s=5.0)
     assert learned.coming(10.0) == pytest.approx(60)
     assert learned.lasting_hz(0.0) == pytest.approx(6)
-    alone = replace(learned, seasons=())
-    assert alone.coming(10.0) == pytest.approx(20)
-    assert alone.coming(1.0) == pytest.approx(10)
-    assert alone.lasting_hz(0.0) == pytest.approx(2)
+    assert replace(learned, seasons=()).coming(10.0) == pytest.approx(20)
+
+
+def test_a_settled_load_that_rises_after_bursts_is_served_in_time():
+    """Six bursts, then eight a second for half an hour, then fourteen: nobody waits longer than twenty seconds."""
+    rng = np.random.default_rng(0)
+    short = [100 + 400 * number + np.sort(rng.uniform(0, 2, 300)) for number in range(6)]
+    lasting = [begin_s + np.cumsum(rng.exponential(1 / hz, int(hz * 800))) for begin_s, hz in ((3500, 8), (4300, 14))]
+    arrivals = np.concatenate((*short, *lasting))
+    rule = ours(Objective(slo_s=20.0), EC2)
+    result = run(np.sort(arrivals), 1.0, rule=rule, bounds=Bounds(minimum=0, maximum=40), warmup_s=4000.0)
+    assert np.mean(result.waits_s > 20.0) <= 0.01
+
+
+def test_the_rule_allows_for_boots_that_differ():
+    """It reckons with the slowest boot measured."""
+    learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=40.0)
+    assert crew(seen, learned, 40.0, 99.0).late_boot_s == pytest.approx(10.0)
+    assert crew(seen, replace(learned, spread=(0.5, 1.5)), 40.0, 99.0).late_boot_s == pytest.approx(20.0)
 
 
 def test_boots_that_differ_need_more_workers_than_even_ones_but_no_more_than_requests():
-    """A hundred requests of a second, due 20 s after the mean boot."""
+    """A hundred requests of a second, due 20 s after the mean boot; the slowest comes 15 s late."""
 
-    def slots(deviation_s, requests=100.0):
-        crew = Crew(free=0, busy=0, ready_s=(), service_s=1.0, boot_sd_s=deviation_s, sigmas=2.33)
-        return crew.more_slots(requests, within_s=65.0, ready_s=45.0)
+    def slots(late_boot_s, requests=100.0):
+        alone = Crew(free=0, busy=0, ready_s=(), service_s=1.0, late_boot_s=late_boot_s, sigmas=2.33)
+        return alone.more_slots(requests, within_s=65.0, ready_s=45.0)
 
     assert slots(0.0) == pytest.approx(100 / 21)
-    assert slots(0.0) < slots(5.0) < slots(9.0) < 10
-    rng = np.random.default_rng(3)
-    fleet = rng.normal(45.0, 9.0, (20_000, int(np.ceil(slots(9.0)))))
-    begun = (1 + np.maximum(0.0, 65.0 - fleet)).sum(axis=1)
-    assert np.mean(begun >= 100) > 0.98
-    assert slots(9.0, requests=1.0) == 1.0
+    assert slots(0.0) < slots(7.0) < slots(15.0) < 10
+    assert slots(15.0, requests=6.0) == pytest.approx(1.0)
+    boots_s = np.random.default_rng(3).uniform(30.0, 60.0, (20_000, int(np.ceil(slots(15.0)))))
+    begun = (1 + np.maximum(0.0, 65.0 - boots_s)).sum(axis=1)
+    assert np.mean(begun >= 100) > 0.95
 
 
 def test_it_is_too_soon_until_the_shortest_idle_time_to_reckon_with_is_a_boot_away():
@@ -455,6 +511,26 @@ def test_how_long_a_burst_takes_to_be_done_does_not_blur_when_the_next_comes():
             before, total = total, 40 * (number + 1)
             idle = idle.add(600.0 * number + into_s, before, total, busy=into_s < done_s, pace=pace)
     assert [gap_s for gap_s, _ in idle.gaps] == [600.0] * 5
+
+
+def test_a_pattern_that_may_drift_is_awaited_a_little_sooner_and_one_that_varies_as_it_varied():
+    """Two per cent of ten minutes are twelve seconds; idle times that vary by more need none besides."""
+    even = Idleness(gaps=((600.0, 1.0),) * 10, since_s=0.0, last_s=0.0)
+    assert not even.expected(600 - 45 - 13, 45.0, 99.0)
+    assert even.expected(600 - 45 - 11, 45.0, 99.0)
+    varied = replace(even, gaps=tuple((gap_s, 1.0) for gap_s in (580.0, 620.0) * 5))
+    reach_s = 600 - 45 - 2.326 * 21.08 * (1 + (2.326**2 + 1) / 36)
+    assert not varied.expected(reach_s - 1, 45.0, 99.0)
+    assert varied.expected(reach_s + 1, 45.0, 99.0)
+
+
+def test_nobody_is_kept_for_longer_than_an_hour_for_idle_times_of_days():
+    """However dear it is to come too late."""
+    levels = Levels()
+    for at_s in (0.0, 1800.0, 90_000.0, 91_800.0, 180_000.0):
+        for level in (1, 0):
+            levels = levels.add(at_s + 1 - level, level, 1e9)
+    assert 0 < levels.cheapest_s <= 3600
 
 
 @pytest.mark.parametrize("at", [0.001, 50.0, 99.99, 99.9999])

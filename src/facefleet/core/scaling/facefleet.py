@@ -7,7 +7,7 @@ Three questions, each answered in slots; the highest answer counts:
 2. *Headroom.* If the objective is shorter than a boot, requests that have not come yet are late already unless somebody
    is there for them: Erlang's C over the forecast rate. (`readiness`, `staffing`, `forecast`)
 3. *Return.* After the fleet went idle, may work come back before a worker ordered then would be there? Until idle times
-   tell, it may for an hour. (`readiness`, `idle`)
+   tell, it may for up to an hour. (`readiness`, `idle`)
 
 Workers leave when so many were idle for as long as past idle times say is worth waiting (`levels`), or on average over
 a boot; only idle ones, and none whose time is paid for until the next tick. A budget caps the answer (`budget`).
@@ -27,9 +27,8 @@ from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.core.scaling.view import UNSEEN_S, View, crew
 from facefleet.core.scaling.window import Window
 
-# What a second adds that a worker is back too late, in worker-seconds, where one request in a hundred may be late; the
-# fewer may be, the more.
-_LATENESS = 2.0 * 0.01
+# What a worker that is back a second too late costs, in worker-seconds, times the share of requests that may be late.
+_PRICE_OF_LATENESS = 0.02
 _FEWEST_LATE = 1e-6
 _DAY_S = 86_400.0
 
@@ -102,7 +101,7 @@ class Facefleet:
         boot_s = max(seen.boot_s, 1e-3)
         slow_s = boot_s * before.slow_boot + before.tick_s
         blind_s = slow_s - self.objective.slo_s
-        price = _LATENESS / max(self.objective.late_share, _FEWEST_LATE)
+        price = _PRICE_OF_LATENESS / max(self.objective.late_share, _FEWEST_LATE)
         learned = before.add(
             seen,
             slots=bounds.maximum * seen.capacity,

@@ -3,8 +3,8 @@
 The level is the mean rate over the longest recent window that is consistent with Poisson arrivals at one rate: windows
 double while the older half does not differ from the newer by more than `_SIGMAS` standard deviations (the idea of
 ADWIN: Bifet and Gavaldà, SDM 2007). The first window is one tick, or all of the silence since the last request. So a
-steady load is averaged over an hour, and a step is believed within a tick or two. The rate used is one standard error
-below the mean, which makes one lone request no evidence of more.
+steady load is averaged over an hour, and a step is seen within a tick or two; `persistence` says how much of it to
+believe. The rate used is one standard error below the mean, which makes one lone request no evidence of more.
 """
 
 import math
@@ -16,8 +16,6 @@ _COARSE_S = 3600.0  # ... and one in `_SPACING_S` this long
 _SPACING_S = 15.0
 _SIGMAS = 3.0
 _DOUBTED = 3.0  # requests, at most, that are taken for chance
-_GUESSES = 32  # young rates of which it is remembered what came
-_ENOUGH = 4  # of them say something
 _BINS = 96  # a day in quarters of an hour
 _LEARN = 0.5  # weight of the newest day in the profile
 _TRUST = 0.1  # weight of the newest error in the comparison of forecasts
@@ -96,43 +94,6 @@ class Trend:
         """Return the rate to reckon with so far from now; a rise that has not lasted as long yet counts as a step."""
         carried_on_s = ahead_s + self.span_s / 2 if self.span_s >= ahead_s else 0.0
         return self.level_hz + self.rise_hz_per_s * carried_on_s
-
-
-@dataclass(frozen=True, kw_only=True)
-class Persistence:
-    """How much of what a young rate promises comes.
-
-    A rate seen for less time than it is reckoned with is a guess: the load may have begun, or be over. What came of
-    the last such guesses is the share of the next that is believed.
-
-    Attributes:
-        open: (until when, total then, requests foretold) of guesses that are not decided yet, oldest first.
-        closed: (requests foretold, requests that came) of those that are.
-    """
-
-    open: tuple[tuple[float, int, float], ...] = ()
-    closed: tuple[tuple[float, float], ...] = ()
-
-    def add(self, now_s: float, total: int, trend: Trend, horizon_s: float) -> "Persistence":
-        """Return what is known after one more look and its forecast.
-
-        Guesses that a clock that jumped left in the future, or decided long ago, tell nothing and go.
-        """
-        foretold = trend.rate_hz(0.0) * horizon_s
-        young = trend.span_s < horizon_s and foretold >= 1
-        if not self.open and not young:
-            return self
-        ended = ((hoped, total - then) for end_s, then, hoped in self.open if 0 <= now_s - end_s < horizon_s)
-        running = tuple(guess for guess in self.open if 0 < guess[0] - now_s <= 2 * horizon_s)
-        new = ((now_s + horizon_s, total, foretold),) if young else ()
-        return Persistence(open=(*running, *new), closed=(*self.closed, *ended)[-_GUESSES:])
-
-    @property
-    def share(self) -> float:
-        """The share of such a forecast that comes; 1 until enough guesses are decided."""
-        if len(self.closed) < _ENOUGH:
-            return 1.0
-        return min(1.0, sum(came for _, came in self.closed) / sum(hoped for hoped, _ in self.closed))
 
 
 @dataclass(frozen=True, kw_only=True)

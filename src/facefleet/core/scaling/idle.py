@@ -88,7 +88,7 @@ class Idleness:
         return len(self.gaps) >= _ENOUGH
 
     def too_soon(self, now_s: float, boot_s: float) -> bool:
-        """Return whether work came back later than a worker ordered now would be there, each time so far."""
+        """Return whether work came back after a worker ordered now is there, each time that took a boot or more."""
         if self.since_s is None or not self.foretells:
             return False
         first, _, _ = _window(self.gaps, 99.0)

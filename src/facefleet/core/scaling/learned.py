@@ -1,13 +1,13 @@
 """What ours has learned from the observations so far: arrivals, their day and week, idle times, service, boots."""
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from statistics import fmean, pstdev
+from statistics import fmean
 
 from facefleet.core.fleet import Observation, WorkerState
-from facefleet.core.scaling.forecast import Arrivals, Persistence, Season, Trend
+from facefleet.core.scaling.forecast import Arrivals, Season
 from facefleet.core.scaling.idle import Idleness, Pace
 from facefleet.core.scaling.levels import Levels
+from facefleet.core.scaling.persistence import Persistence
 
 _STEADY = 1000  # requests after which old service times begin to be forgotten
 _JUMP = 20.0  # a tick this many times the one before is a clock that jumped or a controller that slept
@@ -23,8 +23,7 @@ class Learned:
     Attributes:
         now_s: when it last learned; None before the first observation.
         tick_s: how long after the observation before that was.
-        horizon_s: how far ahead an order decided now reaches: a slow boot, and a look.
-        persistence: how much of what a rate promises over that time comes.
+        persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
         service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
         booting: (worker, since when) of those last seen pending.
         boots_s: how long the latest boots took.
@@ -32,14 +31,12 @@ class Learned:
     """
 
     arrivals: Arrivals = field(default_factory=Arrivals)
-    trend: Trend = field(default_factory=Trend)
     persistence: Persistence = field(default_factory=Persistence)
     seasons: tuple[Season, ...] = ()
     idleness: Idleness = field(default_factory=Idleness)
     levels: Levels = field(default_factory=Levels)
     now_s: float | None = None
     tick_s: float = 1.0
-    horizon_s: float = 0.0
     total: int = 0
     service_s: float | None = None
     measured: int = 0
@@ -65,23 +62,24 @@ class Learned:
         messages = seen.visible + seen.in_flight
         service_s, measured = self._service(seen)
         arrivals, tick_s = self.arrivals.add(seen.now_s, total), self._tick_s(seen.now_s)
-        trend, horizon_s = arrivals.trend(tick_s), seen.boot_s * self.slow_boot + tick_s
+        horizon_s = seen.boot_s * self.slow_boot + tick_s
         pace = Pace(
-            tick_s=tick_s, boot_s=seen.boot_s, blind_s=blind_s, patience_s=slo_s + (self.service_s or seen.boot_s)
+            tick_s=tick_s,
+            boot_s=max(seen.boot_s, 1e-3),
+            blind_s=blind_s,
+            patience_s=slo_s + (self.service_s or max(seen.boot_s, 1e-3)),
         )
         boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if self.booting else self.boots_s
         booting = {w.worker_id: w.since_s for w in seen.workers if w.state is WorkerState.PENDING}
         return replace(
             self,
             arrivals=arrivals,
-            trend=trend,
-            persistence=self.persistence.add(seen.now_s, total, trend, horizon_s),
+            persistence=self.persistence.add(seen.now_s, self.total, total, arrivals.trend(tick_s), horizon_s),
             seasons=tuple(season.add(seen.now_s, total) for season in self.seasons),
             idleness=self.idleness.add(seen.now_s, self.total, total, busy=messages > 0, pace=pace),
             levels=self.levels.add(seen.now_s, min(messages, slots), regret_s),
             now_s=seen.now_s,
             tick_s=tick_s,
-            horizon_s=horizon_s,
             total=total,
             service_s=service_s,
             measured=measured,
@@ -95,20 +93,15 @@ class Learned:
 
     def rate_hz(self, ahead_s: float) -> float:
         """Return the requests a second to reckon with `ahead_s` from now, if the load goes on as it is."""
-        return max(self.trend.rate_hz(ahead_s), self._seasonal_hz(ahead_s))
+        return max(self.persistence.trend.rate_hz(ahead_s), self._seasonal_hz(ahead_s))
 
     def lasting_hz(self, ahead_s: float) -> float:
         """Return the same as far as it is believed that the load goes on."""
-        return max(self.trend.rate_hz(ahead_s) * self._believed, self._seasonal_hz(ahead_s))
+        return max(self.persistence.lasting_hz(ahead_s), self._seasonal_hz(ahead_s))
 
     def coming(self, within_s: float) -> float:
-        """Return the requests to reckon with in the next `within_s` seconds; those believed in may all come at once."""
-        lasting_s = min(within_s, self._believed * max(within_s, self.horizon_s))
-        return max(self.trend.rate_hz(0.0) * lasting_s, self._seasonal_hz(0.0) * within_s)
-
-    @property
-    def _believed(self) -> float:
-        return self.persistence.share if self.trend.span_s < self.horizon_s else 1.0
+        """Return the requests to reckon with in the next `within_s` seconds."""
+        return max(self.persistence.coming(within_s), self._seasonal_hz(0.0) * within_s)
 
     def _seasonal_hz(self, ahead_s: float) -> float:
         now_s = self.now_s or 0.0
@@ -120,9 +113,9 @@ class Learned:
         return max(1.0, self.spread[int(_SLOW_SHARE * len(self.spread))])
 
     @property
-    def boot_deviation(self) -> float:
-        """The standard deviation of a boot, as a multiple of the mean."""
-        return _deviation(self.spread)
+    def slowest_boot(self) -> float:
+        """The slowest boot, as a multiple of the mean; at least 1."""
+        return max(1.0, self.spread[-1])
 
     def late_if_cold(self, boot_s: float, slo_s: float) -> float:
         """Return the share of requests that wait longer than `slo_s` where they find nobody: a look, and a boot."""
@@ -153,11 +146,6 @@ class Learned:
         measured = min(self.measured + count, max(_STEADY, count))
         before = self.service_s or 0.0
         return before + (spent_s - count * before) / measured, measured
-
-
-@lru_cache
-def _deviation(spread: tuple[float, ...]) -> float:
-    return pstdev(spread)
 
 
 def _spread(boots_s: tuple[float, ...]) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 _KEPT = 128
+_LONGEST_S = 3600.0  # nobody is kept for longer for this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class Levels:
         level: requests in the system when last looked at.
         free_s: (K,) since when worker k + 1 has nothing to do; 0 below the level.
         samples: idle times that ended, oldest first.
-        cheapest_s: the keeping time that would have cost least over these samples.
+        cheapest_s: the keeping time that would have cost least over these samples; at most an hour.
     """
 
     level: int = 0
@@ -44,9 +45,11 @@ class Levels:
 
 
 def _cheapest_s(samples: tuple[float, ...], boot_s: float) -> float:
-    """Return the keeping time that costs least over the samples: 0, or one of them."""
+    """Return the keeping time that costs least over the samples: 0, or one of them, of no more than an hour."""
     ordered = sorted(samples)
     costs = [(boot_s * len(ordered), 0.0)]
     for kept, (sample, idled) in enumerate(zip(ordered, accumulate(ordered), strict=True), start=1):
+        if sample > _LONGEST_S:
+            break
         costs.append((idled + (len(ordered) - kept) * (sample + boot_s), sample))
     return min(costs)[1]

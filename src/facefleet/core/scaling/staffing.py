@@ -69,7 +69,7 @@ class Crew:
         free, busy: slots of running workers.
         ready_s: for each slot of a pending worker, in how many seconds it is there.
         service_s: mean service time; infinite while unknown.
-        boot_sd_s: standard deviation of a boot.
+        late_boot_s: how much longer than usual the slowest boot takes.
         sigmas: how surely.
     """
 
@@ -77,7 +77,7 @@ class Crew:
     busy: int
     ready_s: tuple[float, ...]
     service_s: float
-    boot_sd_s: float
+    late_boot_s: float
     sigmas: float
 
     def begins(self, within_s: float) -> float:
@@ -93,8 +93,8 @@ class Crew:
     def more_slots(self, requests: float, *, within_s: float, ready_s: float) -> float:
         """Return the slots to add, there after `ready_s`, so that this many requests are begun in that time.
 
-        Boots differ, and `sigmas` standard deviations of what so many of them leave for work are allowed for; but no
-        more than one slot a request. Infinite if that is too late for any of them.
+        Boots differ: one slot is reckoned to come as late as the slowest, and of several the mean is the surer the more
+        they are. But no more than one slot a request. Infinite if that is too late for any of them.
         """
         missing = requests - self.begins(within_s)
         if missing <= 0:
@@ -102,6 +102,6 @@ class Crew:
         if within_s < ready_s:
             return math.inf
         each = 1 + (within_s - ready_s) / self.service_s
-        unsure = self.sigmas * self.boot_sd_s / self.service_s
+        unsure = self.late_boot_s / self.service_s
         slots = min(missing, ((unsure + math.sqrt(unsure * unsure + 4 * each * missing)) / (2 * each)) ** 2)
         return slots if self.free + self.busy + len(self.ready_s) else max(1.0, slots)

@@ -66,6 +66,6 @@ def crew(seen: Observation, learned: Learned, boot_s: float, at: float) -> Crew:
         busy=busy,
         ready_s=ready,
         service_s=service_s,
-        boot_sd_s=learned.boot_deviation * boot_s,
+        late_boot_s=(learned.slowest_boot - 1) * boot_s,
         sigmas=sigmas(at),
     )

@@ -1,0 +1,121 @@
+"""How much of a rate that has just changed lasts for as long as a worker takes to come.
+
+A rate seen for less time than it is reckoned with is a guess: the load may have begun, or be over. What came of the
+last such guesses is the share of the next that is believed; those that began from nothing, as bursts do, apart from
+those on top of a load that had settled.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+from facefleet.core.scaling.forecast import Trend
+
+_GUESSES = 32  # of which it is remembered what came
+_ENOUGH = 4  # of them say something
+_SIGMAS = 3.0  # by which an excess must differ from chance to be a guess
+_MOST = 2.0  # counted for a guess that was far exceeded; a limit of 1 would take chance for a load that fades
+_NOTHING = 1.0  # requests while a worker comes: a load of fewer is none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guesses:
+    """Excesses that were foretold, one at a time, and what came of them.
+
+    Attributes:
+        end_s, then, settled, hoped: of the guess that is not decided yet: until when, the total when it was made, the
+            requests of the settled load until its end, and those it foretells beyond; `hoped` is 0 where there is none.
+        shares: what came of the last ones, oldest first, and the weight of each: how far it stood out from chance.
+    """
+
+    end_s: float = 0.0
+    then: int = 0
+    settled: float = 0.0
+    hoped: float = 0.0
+    shares: tuple[tuple[float, float], ...] = ()
+
+    def decided(self, now_s: float, total_before: int, total: int, horizon_s: float) -> "Guesses":
+        """Return the guesses with the one that is due decided: by the totals of the look before and of this one.
+
+        If that comes too late, what came in time is known only where nothing came since; else the guess tells nothing,
+        as one that a clock set back left in the future.
+        """
+        if not self.hoped or 0 < self.end_s - now_s <= 2 * horizon_s:
+            return self
+        if not 0 <= now_s - self.end_s < horizon_s and not (now_s > self.end_s and total == total_before):
+            return Guesses(shares=self.shares)
+        came = (total_before if now_s - self.end_s >= horizon_s else total) - self.then - self.settled
+        share = min(_MOST, max(0.0, came / self.hoped))
+        return Guesses(shares=(*self.shares, (share, math.sqrt(self.hoped)))[-_GUESSES:])
+
+    @property
+    def share(self) -> float:
+        """The share of such an excess that comes on average; 1 until enough guesses are decided."""
+        if len(self.shares) < _ENOUGH:
+            return 1.0
+        shares, weights = zip(*self.shares, strict=True)
+        return min(1.0, fmean(shares, weights))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Persistence:
+    """A trend, and as much of it as is believed to last.
+
+    Attributes:
+        trend: of the latest look.
+        horizon_s: how far ahead an order decided now reaches.
+        settled_hz: the rate that has lasted for as long, or less if it has fallen since.
+        onsets, rises: what came of loads that began from nothing, and of those that rose.
+    """
+
+    trend: Trend = field(default_factory=Trend)
+    horizon_s: float = 0.0
+    settled_hz: float = 0.0
+    onsets: Guesses = field(default_factory=Guesses)
+    rises: Guesses = field(default_factory=Guesses)
+
+    def add(self, now_s: float, total_before: int, total: int, trend: Trend, horizon_s: float) -> "Persistence":
+        """Return what is known after one more look, its totals of requests before and now, and its trend."""
+        lasted = trend.span_s >= horizon_s
+        new = Persistence(
+            trend=trend,
+            horizon_s=horizon_s,
+            settled_hz=trend.level_hz if lasted else min(self.settled_hz, trend.level_hz),
+            onsets=self.onsets.decided(now_s, total_before, total, horizon_s),
+            rises=self.rises.decided(now_s, total_before, total, horizon_s),
+        )
+        settled, hoped = new.settled_hz * horizon_s, new._excess_hz(0.0) * horizon_s
+        if lasted or hoped < _SIGMAS * math.sqrt(settled + hoped) or not hoped or new._guesses.hoped:
+            return new
+        guess = Guesses(end_s=now_s + horizon_s, then=total, settled=settled, hoped=hoped, shares=new._guesses.shares)
+        return replace(new, onsets=guess) if new._begins else replace(new, rises=guess)
+
+    def lasting_hz(self, ahead_s: float) -> float:
+        """Return the requests a second to reckon with `ahead_s` from now, as far as they are believed in."""
+        return self._base_hz(ahead_s) + self._excess_hz(ahead_s) * self._share
+
+    def coming(self, within_s: float) -> float:
+        """Return the requests to reckon with in the next `within_s` seconds; those believed in may come at once."""
+        lasting_s = min(within_s, self._share * max(within_s, self.horizon_s))
+        return self._base_hz(0.0) * within_s + self._excess_hz(0.0) * lasting_s
+
+    @property
+    def _begins(self) -> bool:
+        return self.settled_hz * self.horizon_s < _NOTHING
+
+    @property
+    def _guesses(self) -> Guesses:
+        return self.onsets if self._begins else self.rises
+
+    @property
+    def _share(self) -> float:
+        return self._guesses.share
+
+    def _base_hz(self, ahead_s: float) -> float:
+        return self.trend.rate_hz(ahead_s) - self._excess_hz(ahead_s)
+
+    def _excess_hz(self, ahead_s: float) -> float:
+        """Return the part of the rate that has not lasted for as long as an order reaches."""
+        if self.trend.span_s >= self.horizon_s:
+            return 0.0
+        return max(0.0, self.trend.rate_hz(ahead_s) - self.settled_hz)

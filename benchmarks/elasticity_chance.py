@@ -17,7 +17,6 @@ from facefleet.lab.simulate.fleet import World
 from facefleet.lab.simulate.workload import Seconds
 
 _LATE = 0.01  # of the requests may wait longer than the 99th percentile
-_SIGMAS = 3.0  # by which a sample's percentile may flatter a rule
 _DRAWS, _REPETITIONS = 20_000, 2_000
 # The laws of `lab.simulate.workload`.
 _SINGLE_S = 60.0
@@ -33,6 +32,7 @@ class Sample:
         requests, work_s, span_s: how many came, what they take in all, and over how long.
         maximum: the most workers at a time.
         p99_s: the wait that 99 % of the requests do not exceed.
+        sigmas: by how many standard deviations a sample's percentile may flatter a rule.
     """
 
     requests: int
@@ -42,6 +42,7 @@ class Sample:
     world: World
     maximum: int
     p99_s: float
+    sigmas: float
 
     def boots_s(self) -> Seconds:
         """Return draws of the boot."""
@@ -56,13 +57,16 @@ class Sample:
         works_s = self.service.draw(np.random.default_rng(2), _REPETITIONS * (most - 1)).reshape(_REPETITIONS, -1)
         return Begun(np.sort(works_s.cumsum(axis=1).ravel()), _REPETITIONS)
 
-    def allowed(self, occasions: float, worst: float = 1.0) -> float:
+    def allowed(self, occasions: float) -> float:
         """Return the late share a rule may have in the long run and yet show this percentile in the sample.
 
-        Lateness comes in `occasions` that are independent, and each has a share of at most `worst`; so its variance is
-        at most `mean (worst - mean)` (Bhatia and Davis, 2000).
+        Lateness comes in `occasions` that are independent, and each has a share of at most 1; so the variance of each
+        is at most `mean (1 - mean)` (Bhatia and Davis, 2000), and the mean m is at most so far above what the sample
+        shows that (m - 0.01)^2 = sigmas^2 m (1 - m) / occasions (Wilson, 1927).
         """
-        return _LATE + _SIGMAS * float(np.sqrt(max(0.0, _LATE * (worst - _LATE)) / occasions))
+        spread = self.sigmas * self.sigmas / occasions
+        middle = (_LATE + spread / 2) / (1 + spread)
+        return float(middle + np.sqrt(max(0.0, middle * middle - _LATE * _LATE / (1 + spread))))
 
 
 @dataclass(frozen=True)
@@ -166,9 +170,7 @@ def bursts(sample: Sample, step_s: float = 0.5) -> float:
     before = np.where(possible, by_age[:, age], 0.0) / _BURST  # (into, came, ordered)
     after = np.array([begun.within(due_s - look - boots_s).mean(axis=1) for look in looks_s]) / _BURST  # (looks, into)
     shares = into_s / _BURST_S
-    last = begun.within(due_s - sample.world.tick_s - boots_s).mean(axis=1) / _BURST
-    worst = float(np.clip(shares - sample.maximum * last, 0, 1).max())
-    late = sample.allowed(count, worst)
+    late = sample.allowed(count)
     minimum_s = sample.world.billing.minimum_s
     prices = []
     for least_s, fixed_s in ((0.0, work_s), (minimum_s, 0.0)):

@@ -16,14 +16,10 @@ from facefleet.adapters.postgres import Database, apply_migrations
 from facefleet.errors import Unavailable
 
 # The same examples in every run: one that fails is found by whoever changed something, not by whoever comes next.
-# HYPOTHESIS_PROFILE=default looks for new ones. How fast a machine is says nothing about what is tested.
-hypothesis.settings.register_profile(
-    "same",
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
+# HYPOTHESIS_PROFILE=new looks for new ones. How fast a machine is says nothing about what is tested.
+_ANY_SPEED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("new", _ANY_SPEED)
+hypothesis.settings.register_profile("same", _ANY_SPEED, derandomize=True, database=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

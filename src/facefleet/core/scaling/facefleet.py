@@ -155,7 +155,7 @@ def _unused(view: View, spare: Window, keep_s: float) -> int:
     What they did besides can wait for those who stay.
     """
     now_s = view.seen.now_s
-    all_along = int(min(value for at_s, value in spare.readings if now_s - at_s <= keep_s))
+    all_along = int(spare.trough(since_s=now_s - keep_s))
     span_s = max(keep_s, view.boot_s)
     if now_s - spare.readings[0][0] < span_s:
         return all_along

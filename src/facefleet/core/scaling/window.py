@@ -1,6 +1,13 @@
 """The last few seconds of a number, as scaling rules remember it."""
 
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
+
+_AT_S: Callable[[tuple[float, float]], float] = itemgetter(0)
+_VALUE: Callable[[tuple[float, float]], float] = itemgetter(1)
 
 
 @dataclass(frozen=True)
@@ -14,14 +21,24 @@ class Window:
 
         Readings from the future, which a clock set back leaves behind, go too.
         """
-        kept = tuple(reading for reading in self.readings if now_s - span_s < reading[0] <= now_s)
-        return Window((*kept, (now_s, value)))
+        return Window((*self.within(now_s - span_s, now_s), (now_s, value)))
+
+    def within(self, after_s: float, until_s: float) -> tuple[tuple[float, float], ...]:
+        """Return the readings after a moment, until another."""
+        return self.readings[
+            bisect_right(self.readings, after_s, key=_AT_S) : bisect_right(self.readings, until_s, key=_AT_S)
+        ]
 
     def mean(self, *, since_s: float) -> float:
         """Return the mean of the readings after `since_s`; of the last one if there is none."""
-        recent = [value for at, value in self.readings if at > since_s] or [self.readings[-1][1]]
-        return sum(recent) / len(recent)
+        recent = self.within(since_s, math.inf) or self.readings[-1:]
+        return sum(map(_VALUE, recent)) / len(recent)
 
     def peak(self) -> float:
         """Return the highest reading."""
-        return max(value for _, value in self.readings)
+        return max(map(_VALUE, self.readings))
+
+    def trough(self, *, since_s: float) -> float:
+        """Return the lowest reading since then, of the last one at least."""
+        first = bisect_left(self.readings, since_s, key=_AT_S)
+        return min(map(_VALUE, self.readings[first:] or self.readings[-1:]))

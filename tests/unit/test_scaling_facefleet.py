@@ -596,3 +596,12 @@ def test_the_fewer_may_be_late_the_longer_workers_stay_after_a_rush():
     costs, waits_s = [one.billed_s for one in kept], [np.mean(one.waits_s) for one in kept]
     assert costs == sorted(costs)
     assert waits_s[0] > waits_s[1] > 1.1 * waits_s[2]
+
+
+def test_a_fleet_that_boots_in_no_time_and_may_not_let_wait_divides_nothing_by_nothing():
+    """Work comes after idling, before a request was timed."""
+    looks = [(0.0, 0), (10.0, 0), (20.0, 3)]
+    seen = [
+        Observation(now_s=s, visible=total, in_flight=0, enqueued_total=1 + total, boot_s=0.0) for s, total in looks
+    ]
+    assert play(ours(Objective(slo_s=0.0)), seen)[-1].start == BOUNDS.maximum

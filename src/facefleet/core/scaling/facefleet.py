@@ -106,7 +106,6 @@ class Facefleet:
             seen,
             slots=bounds.maximum * seen.capacity,
             slo_s=self.objective.slo_s,
-            blind_s=blind_s,
             regret_s=boot_s + price * max(0.0, blind_s),
         )
         return View(
@@ -119,6 +118,7 @@ class Facefleet:
             slow_s=slow_s,
             past_hz=before.rate_hz(0.0),
             cold=learned.late_if_cold(boot_s, self.objective.slo_s),
+            minimum_s=self.billing.minimum_s,
         )
 
     def _leaving(self, view: View, spare: Window, surplus: int) -> tuple[str, ...]:

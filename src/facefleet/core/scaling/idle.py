@@ -1,9 +1,9 @@
 """Idle times, and when work may come again after one.
 
 Source: Shahrad et al., "Serverless in the Wild", USENIX ATC 2020: keep a histogram of idle times, let the fleet go
-after work, have it back (pre-warm) just before the low percentile of the histogram, and keep it until the high one.
-Here the histogram is the last idle times themselves, where the fleet idled for at least one boot, counted from the last
-request before; and each keeps how much came after it.
+after work and have it back before the next. Here the histogram is the last idle times themselves, where the fleet
+idled for at least one boot, counted from the last request before; and each keeps how much came after it. When to have
+how many back is decided in `prewarm`.
 """
 
 import math
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
 
+Gaps = tuple[tuple[float, float], ...]  # idle times in seconds, and how many came at once after each
 _KEPT = 24
 _ENOUGH = 4  # idle times that make a pattern
-_MARGIN = 0.02  # of an idle time, against a pattern that drifts
+MARGIN = 0.02  # of an idle time, against a pattern that drifts
 _UNKNOWN_S = 3600.0  # without a pattern, work may come back for up to so long
 
 
@@ -24,18 +25,21 @@ class Pace:
     Attributes:
         tick_s: from one look to the next.
         boot_s: of a worker.
-        blind_s: how long after work came back no worker ordered then would be in time.
+        reach_s: how long it takes until a worker ordered when work came back is there, even if it boots slowly.
         patience_s: objective plus service time: in it, one slot begins one request more.
+        apart_s: how long one request occupies the largest fleet, which who comes with many others has to wait at least.
     """
 
     tick_s: float
     boot_s: float
-    blind_s: float
+    reach_s: float
     patience_s: float
+    apart_s: float
 
     def at_once(self, requests: float, within_s: float) -> float:
         """Return how many requests at once need as many slots as these, who came over so long and half a look."""
-        return max(1.0, requests / (1 + (within_s + self.tick_s / 2) / self.patience_s))
+        over_s = within_s + self.tick_s / 2
+        return max(1.0, requests / (1 + over_s / (self.patience_s + requests * self.apart_s)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ class Idleness:
         onset_s, onset_total: when work last came after idling, and how many requests had come before.
     """
 
-    gaps: tuple[tuple[float, float], ...] = ()
+    gaps: Gaps = ()
     since_s: float | None = None
     last_s: float | None = None
     onset_s: float | None = None
@@ -64,22 +68,22 @@ class Idleness:
             return replace(sized, since_s=now_s if self.since_s is None else self.since_s, last_s=last_s)
         if self.since_s is None or not total_before or now_s - self.since_s < pace.boot_s:
             return replace(self._sized(now_s, total, pace), since_s=None, last_s=last_s)
-        share = min(1.0, max(0.0, pace.blind_s / pace.tick_s))  # of those since the last look, who came too early
-        gaps = (*self.gaps, (self._quiet_s(now_s), pace.at_once((total - total_before) * share, 0.0)))[-_KEPT:]
+        gaps = (*self.gaps, (self.quiet_s(now_s), pace.at_once(total - total_before, 0.0)))[-_KEPT:]
         return Idleness(gaps=gaps, last_s=last_s, onset_s=now_s, onset_total=total_before)
 
     def _sized(self, now_s: float, total: int, pace: Pace) -> "Idleness":
-        """Count what comes after an onset, until a worker ordered at the onset would be in time."""
+        """Count what comes after an onset, until a worker ordered at the onset is there."""
         if self.onset_s is None:
             return self
         after_s = now_s - self.onset_s
-        if not 0 <= after_s <= pace.blind_s:
+        if not 0 <= after_s <= pace.reach_s:
             return replace(self, onset_s=None)
         quiet_s, size = self.gaps[-1]
         size = max(size, pace.at_once(total - self.onset_total, after_s))
         return replace(self, gaps=(*self.gaps[:-1], (quiet_s, size)))
 
-    def _quiet_s(self, now_s: float) -> float:
+    def quiet_s(self, now_s: float) -> float:
+        """Return how long ago the last request came, if there is nothing to do; else 0."""
         return 0.0 if self.since_s is None or self.last_s is None else now_s - self.last_s
 
     @property
@@ -91,38 +95,35 @@ class Idleness:
         """Return whether work came back after a worker ordered now is there, each time that took a boot or more."""
         if self.since_s is None or not self.foretells:
             return False
-        first, _, _ = _window(self.gaps, 99.0)
-        return self._quiet_s(now_s) < first - boot_s
+        first, _ = _window(self.gaps, 99.0)
+        return self.quiet_s(now_s) < first - boot_s
 
-    def expected(self, now_s: float, boot_s: float, at: float) -> float:
-        """Return how many requests may come at once while a worker ordered now would boot; 0 outside the window.
+    def unknown(self, now_s: float, boot_s: float, at: float) -> bool:
+        """Return whether there is no pattern yet and work may come while a worker ordered now would boot.
 
-        The window is that of the percentile `at` on either side, of the idle times seen or of a normal distribution
-        with their mean and deviation, whichever is wider. Before there is a pattern it is up to the first hour.
+        It may for as long as an idle time takes with `at` percent chance, if no more is known of it than that it takes
+        a boot to an hour, each order of magnitude as likely as any other (the prior of Jeffreys for a scale).
         """
-        quiet_s = self._quiet_s(now_s)
-        if not self.foretells:
-            return 1.0 if quiet_s < _unknown_s(boot_s, at) else 0.0
-        first, last, size = _window(self.gaps, min(99.99, max(1.0, round(at, 1))))  # few values are ever computed
-        return size if first - boot_s <= quiet_s <= last else 0.0
-
-
-def _unknown_s(boot_s: float, at: float) -> float:
-    """Return the percentile `at` of an idle time of which no more is known than that it takes a boot to an hour.
-
-    Each order of magnitude is as likely as any other (the prior of Jeffreys for a scale).
-    """
-    return boot_s * math.pow(max(1.0, _UNKNOWN_S / boot_s), at / 100)
+        unknown_s = boot_s * math.pow(max(1.0, _UNKNOWN_S / boot_s), at / 100)
+        return not self.foretells and self.quiet_s(now_s) < unknown_s
 
 
 @lru_cache(maxsize=256)
-def _window(gaps: tuple[tuple[float, float], ...], at: float) -> tuple[float, float, float]:
-    """Return the shortest and longest idle time to reckon with, and how much comes after one."""
+def _window(gaps: Gaps, at: float) -> tuple[float, float]:
+    """Return the shortest and longest idle time to reckon with.
+
+    They are those of the percentile `at` on either side, of the idle times seen or of a normal distribution with their
+    mean and deviation, whichever is wider.
+    """
     idle_times = sorted(gap_s for gap_s, _ in gaps)
     rank = min(len(gaps) - 1, int(at / 100 * len(gaps)))
     z = NormalDist().inv_cdf(at / 100)
     unsure = 1 + (z * z + 1) / (4 * (len(gaps) - 1))  # Student's t from the normal quantile, to first order
     mean, spread = fmean(idle_times), stdev(idle_times) * z * unsure
-    first = min(idle_times[0], mean - spread) - max(0.0, mean * _MARGIN - max(0.0, spread))
-    last = max(idle_times[rank], mean + spread) * (1 + _MARGIN)
-    return first, last, sorted(size for _, size in gaps)[rank]
+    first = min(idle_times[0], mean - spread) - max(0.0, mean * MARGIN - max(0.0, spread))
+    return first, max(idle_times[rank], mean + spread) * (1 + MARGIN)
+
+
+def latest(gaps: Gaps, at: float) -> float:
+    """Return the longest idle time to reckon with at a percentile, in seconds."""
+    return _window(gaps, min(99.99, max(1.0, round(at, 1))))[1]  # few values are ever computed

@@ -47,14 +47,13 @@ class Learned:
     read_finished: int = 0
     read_busy_ms: float = 0.0
 
-    def add(self, seen: Observation, *, slots: int, slo_s: float, blind_s: float, regret_s: float) -> "Learned":
+    def add(self, seen: Observation, *, slots: int, slo_s: float, regret_s: float) -> "Learned":
         """Return what is known after one more observation.
 
         Args:
             seen: the observation.
             slots: the most requests that can be worked on at once.
             slo_s: how long a request may wait.
-            blind_s: how long requests come too early for any later order to help them.
             regret_s: what it costs to stop a worker that is needed again.
         """
         read = max(seen.enqueued_total, seen.finished_total + seen.visible + seen.in_flight)
@@ -66,8 +65,9 @@ class Learned:
         pace = Pace(
             tick_s=tick_s,
             boot_s=max(seen.boot_s, 1e-3),
-            blind_s=blind_s,
+            reach_s=horizon_s,
             patience_s=slo_s + (self.service_s or max(seen.boot_s, 1e-3)),
+            apart_s=(self.service_s or 0.0) / max(1, slots),
         )
         boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if self.booting else self.boots_s
         booting = {w.worker_id: w.since_s for w in seen.workers if w.state is WorkerState.PENDING}
@@ -106,6 +106,10 @@ class Learned:
     def _seasonal_hz(self, ahead_s: float) -> float:
         now_s = self.now_s or 0.0
         return max((season.rate_hz(now_s + ahead_s) for season in self.seasons), default=0.0)
+
+    def boots(self, count: int) -> tuple[float, ...]:
+        """Return so many boots, each as likely, ascending, as multiples of the mean."""
+        return tuple(self.spread[int((number + 0.5) / count * len(self.spread))] for number in range(count))
 
     @property
     def slow_boot(self) -> float:

@@ -5,20 +5,26 @@ after the fleet went idle, work may come back before a worker ordered then would
 fits into the objective, for then nobody need wait for those who have not come.
 """
 
+import math
+
+from facefleet.core.scaling.prewarm import Means, prewarm
 from facefleet.core.scaling.staffing import slots_ahead
 from facefleet.core.scaling.view import View
+
+_BOOTS = 4  # that stand for all
+_GRID = 1.05
 
 
 def slots_in_readiness(view: View) -> float:
     """Return the slots that should be there before they are asked for."""
     if view.objective.slo_s <= 0:
         return view.slots  # nobody may wait, whatever comes
+    back = _return(view)
     if view.cold <= view.objective.late_share:
-        return 0.0
-    back, ahead = _return(view), _headroom(view)
+        return back
     if not back and view.cold < 1 and _lone(view):
         return 0.0
-    return max(back, ahead)
+    return max(back, _headroom(view))
 
 
 def _headroom(view: View) -> float:
@@ -37,14 +43,35 @@ def _headroom(view: View) -> float:
 
 
 def _return(view: View) -> float:
-    """Return the slots that must be there when work comes back, for those who come before an order helps.
+    """Return the slots that must be there, or on their way, for when work comes back.
 
-    If the objective is kept for some of those who find nobody, as many more may find nobody.
+    Without a pattern it is one, for as long as who finds nobody is late; if he is not always, the sooner it may go.
     """
-    slo_s = view.objective.slo_s
-    caught = 100 * (1 - view.objective.late_share / view.cold)
-    size = view.learned.idleness.expected(view.seen.now_s, view.slow_s, caught)
-    return max(1.0, size / (1 + slo_s / view.crew.service_s)) if size else 0.0
+    idle, late_share = view.learned.idleness, view.objective.late_share
+    if idle.foretells and view.learned.service_s is not None:
+        return prewarm(idle.gaps, _means(view)).wanted(idle.quiet_s(view.seen.now_s))
+    if view.cold <= late_share:
+        return 0.0
+    return 1.0 if idle.unknown(view.seen.now_s, view.slow_s, 100 * (1 - late_share / view.cold)) else 0.0
+
+
+def _means(view: View) -> Means:
+    """Return what a plan has to go by; what is measured to a few digits, so that few plans are ever made."""
+    return Means(
+        boots_s=tuple(_rounded(view.boot_s * boot) for boot in view.learned.boots(_BOOTS)),
+        tick_s=_rounded(view.learned.tick_s),
+        service_s=math.pow(_GRID, round(math.log(view.crew.service_s, _GRID))),
+        slo_s=view.objective.slo_s,
+        late_share=view.objective.late_share,
+        minimum_s=view.minimum_s,
+        boot_fits=view.cold <= view.objective.late_share,
+        slots=view.slots,
+        sigmas=view.crew.sigmas,
+    )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def _lone(view: View) -> bool:

@@ -21,6 +21,7 @@ class View:
         slow_s: how long after now a worker ordered at the *next* look is there, even if it boots slowly.
         past_hz: the rate of requests as it was known before this look.
         cold: the share of requests that find nobody there for whom the objective is then missed.
+        minimum_s: charged for every start.
     """
 
     seen: Observation
@@ -32,6 +33,7 @@ class View:
     slow_s: float
     past_hz: float
     cold: float
+    minimum_s: float
 
     @property
     def blind_s(self) -> float:

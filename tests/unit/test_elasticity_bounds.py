@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facefleet.core.fleet import Bounds
 from facefleet.core.scaling.terms import Billing
 from facefleet.lab.simulate.durations import durations
+from facefleet.lab.simulate.experiment import Experiment
 from facefleet.lab.simulate.fleet import World
+from facefleet.lab.simulate.workload import Shape, synthetic
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 EC2 = World(boot=durations("30-60"), tick_s=5.0, billing=Billing(minimum_s=60.0))
@@ -87,3 +90,37 @@ def test_no_order_before_a_burst_or_after_is_cheaper_than_the_bound(chance, befo
     p99_s = float(np.percentile(waits_s, 99))
     bound = chance.bursts(sample(chance, 1200, 7200.0, service=service, p99_s=p99_s)) / 12
     assert nearly * cost < bound < cost
+
+
+@pytest.fixture
+def known_law(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import elasticity_known_law
+
+    yield elasticity_known_law
+    sys.modules.pop("elasticity_known_law", None)
+
+
+def a_day_of_bursts(service="exp:0.05"):
+    shape = Shape(rate_hz=1.0, duration_s=25 * 3600.0)
+    return Experiment(
+        workload=lambda seed: synthetic("bursts", shape, seed),
+        service=durations(service),
+        world=EC2,
+        bounds=Bounds(minimum=0, maximum=19),
+        warmup_s=3600.0,
+    )
+
+
+def test_who_knows_the_law_of_the_bursts_pays_no_less_than_the_bound(chance, known_law):
+    """And less than somebody who waits for longer than the law asks for."""
+    cell = a_day_of_bursts()
+    billed_s = known_law.known_law(cell, 3.5, seed=1)
+    bursts = round(cell.workload(1).arrivals_s.size / 100) - 6
+    assert chance.bursts(sample(chance, 100 * bursts, bursts * 600.0, p99_s=3.5)) < billed_s
+    assert billed_s < bursts * (45 + 75 + 15)
+
+
+def test_a_percentile_that_no_single_order_keeps_has_no_price(known_law):
+    """A hundred requests of five seconds, nineteen at a time, take more than twenty."""
+    assert known_law.known_law(a_day_of_bursts("5"), 2.0, seed=1) == float("inf")

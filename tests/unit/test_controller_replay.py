@@ -8,7 +8,7 @@ from paper_fleet import House
 
 from facefleet.adapters.memory import MemoryRoster
 from facefleet.controller.replay import memory_of_history
-from facefleet.core.fleet import Bounds, Decision
+from facefleet.core.fleet import Bounds, Decision, Learner, Observation
 from facefleet.core.scaling import policy
 from facefleet.core.scaling.facefleet import Facefleet
 
@@ -80,3 +80,25 @@ async def test_readings_from_the_future_are_left_out():
     rule = policy("facefleet")
     memory = await memory_of_history(roster, rule, Bounds(minimum=0, maximum=19), now_s=1.0, unix_s=1000.0)
     assert memory == rule.begin()
+
+
+async def test_what_is_past_is_learned_as_if_it_had_been_decided():
+    """Bursts every ten minutes: the same idle times, rates and boots, with no plan made for what is over."""
+    roster, total = MemoryRoster(clock=lambda: 0.0), 0
+    for begin_s in range(0, 6000, 600):
+        total = await record(roster, from_s=begin_s, until_s=begin_s + 30, rate_hz=4, total=total)
+        total = await record(roster, from_s=begin_s + 30, until_s=begin_s + 600, rate_hz=0, total=total)
+    rule, bounds = policy("facefleet"), Bounds(minimum=0, maximum=19)
+    assert isinstance(rule, Learner)
+    decided = learned = rule.begin()
+    async for at_s, _, seen in roster.history(since_s=0.0):
+        look = Observation(
+            now_s=at_s,
+            visible=int(seen["visible"]),
+            in_flight=int(seen["in_flight"]),
+            enqueued_total=int(seen["enqueued_total"]),
+        )
+        decided = rule.decide(look, bounds, decided)[1]
+        learned = rule.learn(look, bounds, learned)
+    assert len(learned.learned.idleness.gaps) >= 8
+    assert learned.learned == decided.learned

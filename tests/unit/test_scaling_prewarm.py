@@ -15,7 +15,7 @@ from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.lab.simulate.durations import durations
 from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.fleet import World
-from facefleet.lab.simulate.workload import Shape, synthetic
+from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 
 EC2 = Means(
     boots_s=(34.0, 41.0, 49.0, 56.0),
@@ -44,9 +44,7 @@ def run(name, *, objective, world, service="exp:1"):
     return simulate(workload, services_s, rule, bounds=bounds, world=world, seed=1, warmup_s=3600.0)
 
 
-CLOUD = World(
-    boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(price_per_h=0.1, minimum_s=60.0), capacity=1
-)
+CLOUD = World(boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(price_per_h=0.1, minimum_s=60.0))
 LOCAL = World(boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing())
 
 
@@ -157,3 +155,23 @@ def test_bursts_keep_an_objective_that_a_few_back_in_time_can_keep():
     result = run("bursts", objective=Objective(slo_s=60.0), world=CLOUD)
     assert np.mean(result.waits_s > 60.0) <= 0.01
     assert result.billed_s / (result.waits_s.size / 100) < 450  # those ordered when it comes, ten or more: 600 at least
+
+
+def test_one_weekend_among_idle_times_of_minutes_makes_nobody_wait_for_what_comes_every_ten():
+    """Twenty-three idle times of ten minutes, and one of two days."""
+    plan = prewarm((*((600.0, 1.0),) * 23, (172_800.0, 1.0)), EC2)
+    assert plan.slots == 1
+    assert 500 < plan.after_s < 570
+
+
+@pytest.mark.parametrize("capacity", [1, 4, 8])
+def test_a_slot_needs_a_worker_however_many_it_has(capacity):
+    """A request every ten minutes, and workers that could do several at once."""
+    world = replace(CLOUD, capacity=capacity)
+    arrivals_s = np.arange(1, 30) * 600.0
+    workload = Workload(name="cron", arrivals_s=arrivals_s, duration_s=18_000.0)
+    rule = policy("facefleet", objective=Objective(), billing=world.billing)
+    result = simulate(
+        workload, np.ones(29), rule, bounds=Bounds(minimum=0, maximum=19), world=world, seed=1, warmup_s=3600.0
+    )
+    assert np.mean(result.waits_s > 2.0) <= 0.01

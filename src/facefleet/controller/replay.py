@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from facefleet.core.fleet import Bounds, Observation, Policy, Worker, WorkerState
+from facefleet.core.fleet import Bounds, Learner, Observation, Policy, Worker, WorkerState
 from facefleet.ports import Recorded, Roster
 
 _LONGEST_S = 15 * 86_400.0  # two weeks, which a week needs to prove itself, and a day
@@ -28,11 +28,17 @@ async def memory_of_history(roster: Roster, policy: Policy[Any], bounds: Bounds,
     """
     memory, shown = policy.begin(), 0
     async for seen in _looks(roster, now_s=now_s, unix_s=unix_s):
-        _, memory = policy.decide(seen, bounds, memory)
+        memory = _after(seen, policy, bounds, memory)
         shown += 1
         if shown % _TURN == 0:
             await asyncio.sleep(0)
     return memory
+
+
+def _after(seen: Observation, policy: Policy[Any], bounds: Bounds, memory: Any) -> Any:
+    if isinstance(policy, Learner):
+        return policy.learn(seen, bounds, memory)
+    return policy.decide(seen, bounds, memory)[1]
 
 
 async def _looks(roster: Roster, *, now_s: float, unix_s: float) -> AsyncIterator[Observation]:

@@ -6,7 +6,7 @@ out), so the controller and the simulator run the very same code.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 M = TypeVar("M")
 
@@ -128,4 +128,13 @@ class Policy(Protocol[M]):
 
     def decide(self, seen: Observation, bounds: Bounds, memory: M) -> tuple[Decision, M]:
         """Return what to do now, and what to remember."""
+        ...
+
+
+@runtime_checkable
+class Learner(Protocol[M]):
+    """A scaling rule that can be shown the past without being asked what it would have done."""
+
+    def learn(self, seen: Observation, bounds: Bounds, memory: M) -> M:
+        """Return what to remember of what was seen."""
         ...

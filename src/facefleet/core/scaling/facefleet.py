@@ -7,14 +7,15 @@ Three questions, each answered in slots; the highest answer counts:
 2. *Headroom.* If the objective is shorter than a boot, requests that have not come yet are late already unless somebody
    is there for them: Erlang's C over the forecast rate. (`readiness`, `staffing`, `forecast`)
 3. *Return.* After the fleet went idle, may work come back before a worker ordered then would be there? Until idle times
-   tell, it may for up to an hour. (`readiness`, `idle`)
+   tell, it may for up to an hour; then a plan made of them says when to have how many back. (`readiness`, `idle`,
+   `prewarm`)
 
 Workers leave when so many were idle for as long as past idle times say is worth waiting (`levels`), or on average over
 a boot; only idle ones, and none whose time is paid for until the next tick. A budget caps the answer (`budget`).
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from facefleet.core.fleet import Bounds, Decision, Observation, Worker, WorkerState
 from facefleet.core.scaling.budget import Purse
@@ -70,6 +71,10 @@ class Facefleet:
         """Return the memory of a controller that has seen nothing yet."""
         return FacefleetMemory(learned=Learned(seasons=tuple(Season(period_s=period) for period in self.periods_s)))
 
+    def learn(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> FacefleetMemory:
+        """Return what is known after something that is past; planning for it would take most of the time."""
+        return replace(memory, learned=self._view(seen, bounds, memory.learned).learned)
+
     def decide(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> tuple[Decision, FacefleetMemory]:
         """Answer the three questions; start or drain by the highest answer."""
         view = self._view(seen, bounds, memory.learned)
@@ -77,7 +82,7 @@ class Facefleet:
         readiness = memory.readiness.add(seen.now_s, slots_in_readiness(view), span_s=back_s)
         spare = memory.spare.add(seen.now_s, len(idle_workers(seen)) - seen.visible, span_s=_spare_span_s(view))
         purse = memory.purse.count(seen.now_s, committed(seen), self.objective, self.billing)
-        wants = (workers_against_lateness(view), math.ceil(readiness.peak() / seen.capacity - SLIVER))
+        wants = (workers_against_lateness(view), _workers(readiness.peak(), seen.capacity))
         affords = purse.affords(view.boot_s, self.objective, self.billing)
         goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
         have = max(committed(seen), memory.ordered if 0 <= seen.now_s - memory.ordered_s < UNSEEN_S else 0)
@@ -142,6 +147,11 @@ class Facefleet:
             f"{aim.at:g} % within {aim.slo_s:g} s needs {wants[0]} against lateness and {wants[1]} "
             f"in readiness{cap}, so"
         )
+
+
+def _workers(slots: float, capacity: int) -> int:
+    """Return the workers for so many slots; a sliver of one is not worth one, but a whole slot needs somebody."""
+    return max(int(slots >= 1), math.ceil(slots / capacity - SLIVER))
 
 
 def _spare_span_s(view: View) -> float:

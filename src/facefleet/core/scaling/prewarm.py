@@ -20,6 +20,7 @@ _KEPT = (0.5, 0.8)  # shares of the idle times after which giving up is tried, b
 _PHASES = (0.25, 0.75)  # of a look, at which work comes
 _SOON = 0.2  # see `lateness`: who is late anyway is begun soon after the boot
 _SLIVER = 0.3
+_MANY = 12  # idle times, of which one may be an exception
 _SURE = 2.0  # standard errors by which a plan must be cheaper where nobody need be there before
 _LITTLE = 0.5  # of what the whole fleet takes for a burst, which a boot may add to it
 _SLACK = 0.2  # ... or else what may be added
@@ -70,7 +71,7 @@ class Prewarm:
 def prewarm(gaps: Gaps, means: Means) -> Prewarm:
     """Return the plan for the next idle time.
 
-    If no plan keeps the objective, that counts as kept which is little worse than the best for it.
+    Where not even the whole fleet could keep the objective, or no plan does, little worse than what can be kept counts.
 
     Args:
         gaps: past idle times in seconds, and how many requests came at once after each; two or more.
@@ -121,7 +122,7 @@ class _Past:
         return due_s
 
     def tried(self, after_s: _Numbers, until_s: _Numbers, counts: _Numbers) -> tuple[_Numbers, _Numbers]:
-        """Return worker-seconds for each plan and idle time, and each plan's share of late requests."""
+        """Return slot-seconds for each plan and idle time, and each plan's share of late requests."""
         after_s, until_s, counts = (numbers[..., None, None, None] for numbers in (after_s, until_s, counts))
         service_s = self.means.service_s
         kept = after_s == 0
@@ -161,13 +162,17 @@ def _stretched(quiet_s: _Numbers) -> _Numbers:
     """Return idle times drawn out about their middle, as far as the next one may lie outside.
 
     Of n draws from a uniform distribution the range is (n - 1) / (n + 1) of the whole on average. Those that hardly
-    differ may drift: they are taken for a little shorter.
+    differ may drift: they are taken for a little shorter. One far longer than the others, as over a weekend, makes none
+    of these shorter than by what they differ among themselves.
     """
     low, high = quiet_s.min(), quiet_s.max()
     middle, wide = (low + high) / 2, (quiet_s.size + 1) / (quiet_s.size - 1)
     drift = max(0.0, MARGIN * middle - wide * (high - low) / 2)
-    drawn: _Numbers = middle + (quiet_s - middle) * wide - drift
-    return drawn.clip(0.0)
+    drawn: _Numbers = middle + (quiet_s - middle) * wide
+    if quiet_s.size >= _MANY:
+        drawn = np.maximum(drawn, quiet_s - (np.median(quiet_s) - low))
+    later_s: _Numbers = (drawn - drift).clip(0.0)
+    return later_s
 
 
 def _shortfall(wanted: _Numbers, finished: _Numbers) -> _Numbers:

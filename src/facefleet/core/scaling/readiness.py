@@ -1,8 +1,9 @@
 """The second and third question of our rule: who must be there for requests that have not come yet?
 
 *Headroom*: while requests come, those of the near future are late already unless somebody is there for them. *Return*:
-after the fleet went idle, work may come back before a worker ordered then would be there. Neither is asked where a boot
-fits into the objective, for then nobody need wait for those who have not come.
+after the fleet went idle, work may come back before a worker ordered then would be there. Where a boot fits into the
+objective nobody need wait for those who have not come, so there is no headroom, and somebody is back in time only where
+that is cheaper.
 """
 
 import math

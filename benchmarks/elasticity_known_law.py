@@ -15,7 +15,7 @@ from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.experiment import Experiment
 
 _COUNTS, _HALVINGS = 6, 6
-_BURST, _BURST_S, _SOONEST_S, _LATEST_S = 100, 2.0, 570.0, 630.0  # the law of `lab.simulate.workload`
+_BURST, BURST_S, _SOONEST_S, _LATEST_S = 100, 2.0, 570.0, 630.0  # the law of `lab.simulate.workload`
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Appointment:
         if seen.enqueued_total > memory.total:
             memory = Quiet(seen.now_s, seen.enqueued_total)
         quiet_s = seen.now_s - memory.last_s
-        busy = seen.visible + seen.in_flight > 0 or (memory.total and quiet_s < _BURST_S)
+        busy = seen.visible + seen.in_flight > 0 or (memory.total and quiet_s < BURST_S)
         return move_to(self.workers if busy or quiet_s >= self.after_s else 0, seen, bounds, "by the law"), memory
 
 

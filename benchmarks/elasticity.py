@@ -2,8 +2,8 @@
 
     python benchmarks/elasticity.py [--trace FILE] [--fresh] [--jobs 2]
 
-Seeds 1 and 7 choose which objective of ours is set against each other rule; seeds 101-103, which were not looked at
-while the rule was made, give every figure. Takes three hours of processor time; each row is kept in
+Seeds 1 and 7 choose which objective of ours is set against each other rule; seeds 101-103 give every figure (the page
+says what they were looked at for). Takes three hours of processor time; each row is kept in
 benchmarks/elasticity.json as soon as it is measured, and a second run adds what is missing.
 """
 

@@ -84,10 +84,9 @@ def prewarm(gaps: Gaps, means: Means) -> Prewarm:
     moments_s = np.unique(np.clip(np.linspace(soonest_s, past.quiet_s.max(), _MOMENTS), 0, None))
     kept_s = np.quantile([gap_s for gap_s, _ in gaps], _KEPT) * (1 + MARGIN)
     untils_s = np.array([*kept_s, latest(gaps, 100 * (1 - means.late_share))])
-    costs, late = past.tried(moments_s[:, None, None], untils_s[:, None], counts)
-    never = np.array([[[np.inf]]])
-    cost_of_none, late_of_none = past.tried(never, np.zeros((1, 1)), np.ones(1))
-    fewest = min(late.min(), late_of_none.item())
+    costs, late = past.tried(moments_s, untils_s, counts)
+    cost_of_none, late_of_none = past.without()
+    fewest = min(late.min(), late_of_none)
     fine = late <= max(means.late_share, fewest + means.late_share / 2)
     if means.boot_fits:
         gains = cost_of_none - costs
@@ -112,6 +111,8 @@ class _Past:
         self.phases_s = means.tick_s * np.array(_PHASES)[:, None]
         self.boots_s = np.array(means.boots_s)
         self.due_s = self._due_s()
+        nobody = np.zeros(1)
+        self.none = self._ending(nobody, nobody, nobody)
 
     def _due_s(self) -> _Numbers:
         """Return by when those who come at once are to be begun: the objective, or what the whole fleet makes of it."""
@@ -122,27 +123,50 @@ class _Past:
         return due_s
 
     def tried(self, after_s: _Numbers, until_s: _Numbers, counts: _Numbers) -> tuple[_Numbers, _Numbers]:
-        """Return slot-seconds for each plan and idle time, and each plan's share of late requests."""
-        after_s, until_s, counts = (numbers[..., None, None, None] for numbers in (after_s, until_s, counts))
-        service_s = self.means.service_s
+        """Return what each plan comes to: one for every order (M,), giving up (U,) and count of slots (C,).
+
+        How an idle time ends depends on when the plan gives up only in that workers are there by then or are not, so
+        either is worked out once, and the plans are put together from it.
+
+        Returns:
+            (M, U, C, N) slot-seconds for each plan and idle time, and (M, U, C) each plan's share of late requests.
+        """
+        after_s, until_s = after_s[:, None, None, None, None, None], until_s[:, None, None, None, None]
+        counts = counts[:, None, None, None]
         kept = after_s == 0
         ordered_s = np.where(kept, 0.0, after_s + self.phases_s)
-        ordered = counts * (self.quiet_s >= ordered_s)
-        there = ordered * (self.quiet_s <= until_s)
+        ordered, there = self.quiet_s >= ordered_s, self.quiet_s <= until_s
         # The mean of so many boots differs the less.
         boots_s = self.boots_s.mean() + (self.boots_s - self.boots_s.mean()) / np.sqrt(counts)
         ready_s = np.where(kept, 0.0, np.maximum(0.0, ordered_s + boots_s - self.quiet_s))
-        in_time = there * (ready_s <= self.due_s)
-        finished = in_time * np.maximum(0.0, self.due_s - ready_s) / service_s
+        in_time = counts * (ready_s <= self.due_s)
+        more_s, late, busy_s = self._ending(counts, in_time, in_time * np.maximum(0.0, self.due_s - ready_s))
+        boots_s, minimum_s = np.where(kept, 0.0, boots_s), np.where(kept, 0.0, self.means.minimum_s)
+        used_s = counts * np.maximum(minimum_s, np.maximum(boots_s, self.quiet_s - ordered_s) + busy_s) + more_s
+        gone_s = counts * np.maximum(minimum_s, np.maximum(boots_s, until_s - ordered_s)) + self.none[0]
+        costs = np.where(ordered, np.where(there, used_s, gone_s), self.none[0])
+        return costs.mean(axis=(-2, -1)), self._share(np.where(ordered & there, late, self.none[1]))
+
+    def without(self) -> tuple[_Numbers, float]:
+        """Return (N,) slot-seconds and the share of late requests where nobody is ever ordered before."""
+        return self.none[0].mean(axis=(-2, -1)), self._share(self.none[1]).item()
+
+    def _share(self, late: _Numbers) -> _Numbers:
+        share: _Numbers = late.mean(axis=(-3, -2, -1)) / self.sizes.mean()
+        return share
+
+    def _ending(self, there: _Numbers, in_time: _Numbers, begun_s: _Numbers) -> tuple[_Numbers, _Numbers, _Numbers]:
+        """Return how an idle time ends with so many slots there, of them so many in time, for so long in all.
+
+        Returns:
+            The slot-seconds of those ordered then, how many requests are late, and how long all are at work.
+        """
+        finished = begun_s / self.means.service_s
         more, helped = self._reaction(there, in_time, finished)
         at_once = np.floor(helped)
         late = _shortfall(self.sizes - in_time - at_once, finished + helped - at_once)
-        busy_s = self.sizes * service_s / np.maximum(1.0, there + more) + self.means.tick_s / 2
-        waited_s = np.minimum(self.quiet_s, until_s) - ordered_s
-        paid_s = np.where(kept, waited_s, np.maximum(boots_s, waited_s)) + busy_s * (there > 0)
-        costs = ordered * np.maximum(np.where(kept, 0.0, self.means.minimum_s), paid_s)
-        costs = costs + more * np.maximum(self.means.minimum_s, self.boots_s + busy_s)
-        return costs.mean(axis=(-2, -1)), late.mean(axis=(-3, -2, -1)) / self.sizes.mean()
+        busy_s = self.sizes * self.means.service_s / np.maximum(1.0, there + more) + self.means.tick_s / 2
+        return more * np.maximum(self.means.minimum_s, self.boots_s + busy_s), late, busy_s
 
     def _reaction(self, there: _Numbers, in_time: _Numbers, finished: _Numbers) -> tuple[_Numbers, _Numbers]:
         """Return how many more are ordered once work has come, as `lateness` does, and what they begin in time."""
@@ -183,7 +207,7 @@ def _shortfall(wanted: _Numbers, finished: _Numbers) -> _Numbers:
     """
     spread = np.sqrt(np.maximum(finished, 1e-12))
     z = np.clip((finished - wanted) / spread, -30.0, 30.0)
-    above = 1 / (1 + np.exp(np.clip(0.07056 * z**3 + 1.5976 * z, -500, 500)))
+    above = 1 / (1 + np.exp(np.clip(0.07056 * z * z * z + 1.5976 * z, -500, 500)))
     loss = np.exp(-z * z / 2) / np.sqrt(2 * np.pi) - z * above
     missing = np.where(finished > 0, loss * spread, wanted)
     short: _Numbers = np.clip(missing, 0.0, np.maximum(0.0, wanted))

@@ -9,6 +9,7 @@ also where nobody need be there before: who comes early does with fewer, for the
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ _LITTLE = 0.5  # of what the whole fleet takes for a burst, which a boot may add
 _SLACK = 0.2  # ... or else what may be added
 
 _Numbers = NDArray[np.float64]
+_Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,30 +91,33 @@ def prewarm(gaps: Gaps, means: Means) -> Prewarm:
     fewest = min(late.min(), late_of_none)
     fine = late <= max(means.late_share, fewest + means.late_share / 2)
     if means.boot_fits:
-        gains = cost_of_none - costs
-        fine &= gains.mean(-1) > _SURE * gains.std(-1) / np.sqrt(len(gaps))
+        gains = cost_of_none[:, None] - costs
+        fine &= gains.mean(2) > _SURE * gains.std(2) / np.sqrt(len(gaps))
     if not fine.any():
         return Prewarm()
-    best = np.unravel_index(np.argmin(np.where(fine, costs.mean(-1), np.inf)), fine.shape)
+    best = np.unravel_index(np.argmin(np.where(fine, costs.mean(2), np.inf)), fine.shape)
     return Prewarm(after_s=float(moments_s[best[0]]), until_s=float(untils_s[best[1]]), slots=int(counts[best[2]]))
 
 
 class _Past:
     """Idle times and what came after them, on which plans are tried.
 
-    Axes from the last: boot, phase of the look, idle time; before them those of the plans.
+    How an idle time ends depends on a plan only through how many workers it has there and how soon they are ready. So
+    an *ending* is worked out once for those who are ready before, and for each order that is still booting then; what
+    the plans come to is put together from these.
+
+    Axes: M orders, U moments of giving up, N idle times, P phases of the look, C counts, B boots, E endings.
     """
 
     def __init__(self, gaps: Gaps, means: Means) -> None:
         quiet_s, sizes = np.array(gaps).T
         self.means = means
-        self.quiet_s = _stretched(quiet_s)[:, None, None]
-        self.sizes = sizes[:, None, None]
-        self.phases_s = means.tick_s * np.array(_PHASES)[:, None]
+        self.quiet_s, self.sizes = _stretched(quiet_s), sizes
+        self.phases_s = means.tick_s * np.array(_PHASES)
         self.boots_s = np.array(means.boots_s)
         self.due_s = self._due_s()
-        nobody = np.zeros(1)
-        self.none = self._ending(nobody, nobody, nobody)
+        self.gap, self.phase = (index.ravel() for index in np.indices((sizes.size, len(_PHASES))))
+        self.alone = self._endings(np.zeros((1, 1)), np.zeros((1, 1, 1)), self.gap, self.phase)
 
     def _due_s(self) -> _Numbers:
         """Return by when those who come at once are to be begun: the objective, or what the whole fleet makes of it."""
@@ -122,64 +127,98 @@ class _Past:
         due_s: _Numbers = np.maximum(self.means.slo_s, can_s)
         return due_s
 
-    def tried(self, after_s: _Numbers, until_s: _Numbers, counts: _Numbers) -> tuple[_Numbers, _Numbers]:
-        """Return what each plan comes to: one for every order (M,), giving up (U,) and count of slots (C,).
-
-        How an idle time ends depends on when the plan gives up only in that workers are there by then or are not, so
-        either is worked out once, and the plans are put together from it.
-
-        Returns:
-            (M, U, C, N) slot-seconds for each plan and idle time, and (M, U, C) each plan's share of late requests.
-        """
-        after_s, until_s = after_s[:, None, None, None, None, None], until_s[:, None, None, None, None]
-        counts = counts[:, None, None, None]
-        kept = after_s == 0
-        ordered_s = np.where(kept, 0.0, after_s + self.phases_s)
-        ordered, there = self.quiet_s >= ordered_s, self.quiet_s <= until_s
-        # The mean of so many boots differs the less.
-        boots_s = self.boots_s.mean() + (self.boots_s - self.boots_s.mean()) / np.sqrt(counts)
-        ready_s = np.where(kept, 0.0, np.maximum(0.0, ordered_s + boots_s - self.quiet_s))
-        in_time = counts * (ready_s <= self.due_s)
-        more_s, late, busy_s = self._ending(counts, in_time, in_time * np.maximum(0.0, self.due_s - ready_s))
-        boots_s, minimum_s = np.where(kept, 0.0, boots_s), np.where(kept, 0.0, self.means.minimum_s)
-        used_s = counts * np.maximum(minimum_s, np.maximum(boots_s, self.quiet_s - ordered_s) + busy_s) + more_s
-        gone_s = counts * np.maximum(minimum_s, np.maximum(boots_s, until_s - ordered_s)) + self.none[0]
-        costs = np.where(ordered, np.where(there, used_s, gone_s), self.none[0])
-        return costs.mean(axis=(-2, -1)), self._share(np.where(ordered & there, late, self.none[1]))
-
     def without(self) -> tuple[_Numbers, float]:
-        """Return (N,) slot-seconds and the share of late requests where nobody is ever ordered before."""
-        return self.none[0].mean(axis=(-2, -1)), self._share(self.none[1]).item()
+        """Return (N,) slot-seconds after each idle time if nobody is there, and then the share of late requests."""
+        paid_s, late = (self._by_phase(each)[:, :, 0].mean(1) for each in (self.alone.paid_s, self.alone.late))
+        return paid_s, float(late.mean() / self.sizes.mean())
 
-    def _share(self, late: _Numbers) -> _Numbers:
-        share: _Numbers = late.mean(axis=(-3, -2, -1)) / self.sizes.mean()
-        return share
+    def tried(self, after_s: _Numbers, until_s: _Numbers, counts: _Numbers) -> tuple[_Numbers, _Numbers]:
+        """Return (M, U, N, C) slot-seconds for each plan and idle time, (M, U, C) each plan's share of late requests.
 
-    def _ending(self, there: _Numbers, in_time: _Numbers, begun_s: _Numbers) -> tuple[_Numbers, _Numbers, _Numbers]:
-        """Return how an idle time ends with so many slots there, of them so many in time, for so long in all.
-
-        Returns:
-            The slot-seconds of those ordered then, how many requests are late, and how long all are at work.
+        Args:
+            after_s: (M,) when workers are ordered.
+            until_s: (U,) until when they are kept.
+            counts: (C,) of slots.
         """
-        finished = begun_s / self.means.service_s
-        more, helped = self._reaction(there, in_time, finished)
-        at_once = np.floor(helped)
-        late = _shortfall(self.sizes - in_time - at_once, finished + helped - at_once)
-        busy_s = self.sizes * self.means.service_s / np.maximum(1.0, there + more) + self.means.tick_s / 2
-        return more * np.maximum(self.means.minimum_s, self.boots_s + busy_s), late, busy_s
+        kept = (after_s == 0)[:, None, None]
+        ordered_s = np.where(kept, 0.0, after_s[:, None, None] + self.phases_s)  # (M, 1, P)
+        waited_s = self.quiet_s[:, None] - ordered_s  # (M, N, P)
+        ordered = waited_s >= 0
+        # The mean of so many boots differs the less.
+        boots_s = self.boots_s.mean() + (self.boots_s - self.boots_s.mean()) / np.sqrt(counts)[:, None]  # (C, B)
+        order, gap, phase = np.nonzero(ordered & ~kept & (waited_s < boots_s.max()))
+        ready_s = np.zeros((self.gap.size + gap.size, *boots_s.shape))  # (E, C, B)
+        ready_s[self.gap.size :] = ordered_s[order, 0, phase][:, None, None] + boots_s - self.quiet_s[gap][:, None, None]
+        endings = self._endings(
+            counts[:, None],
+            np.maximum(0.0, ready_s),
+            np.concatenate((self.gap, gap)),
+            np.concatenate((self.phase, phase)),
+        )
+        ending = np.broadcast_to(self._by_phase(np.arange(self.gap.size)), ordered.shape).copy()
+        ending[order, gap, phase] = self.gap.size + np.arange(gap.size)
 
-    def _reaction(self, there: _Numbers, in_time: _Numbers, finished: _Numbers) -> tuple[_Numbers, _Numbers]:
-        """Return how many more are ordered once work has come, as `lateness` does, and what they begin in time."""
+        boots_s = np.where(kept[..., None, None], 0.0, boots_s)  # (M, 1, 1, C, B)
+        minimum_s = np.where(kept[..., None, None], 0.0, self.means.minimum_s)
+        used_s = np.maximum(boots_s, waited_s[..., None, None]) + endings.busy_s[ending]
+        used_s = counts * np.maximum(minimum_s, used_s).mean(-1) + endings.paid_s[ending]  # (M, N, P, C)
+        gone_s = np.maximum(boots_s, (until_s[:, None] - ordered_s)[..., None, None])  # (M, U, P, C, B)
+        gone_s = counts * np.maximum(minimum_s, gone_s).mean(-1) / len(_PHASES)
+        unused_s, missed = self._by_phase(self.alone.paid_s), self._by_phase(self.alone.late)
+        used_s = np.where(ordered[..., None], used_s, unused_s).mean(2)[:, None]  # (M, 1, N, C)
+        late = np.where(ordered[..., None], endings.late[ending], missed).mean(2)[:, None]
+        there = (self.quiet_s <= until_s[:, None])[:, :, None]  # (U, N, 1)
+        costs = np.where(there, used_s, unused_s.mean(1) + ordered[:, None].astype(float) @ gone_s)
+        return costs, np.where(there, late, missed.mean(1)).mean(2) / self.sizes.mean()
+
+    def _by_phase(self, each: NDArray[Any]) -> NDArray[Any]:
+        """Return what is known of each idle time and phase, (N P, ...), as (N, P, ...)."""
+        return each.reshape(self.sizes.size, len(_PHASES), *each.shape[1:])
+
+    def _endings(self, counts: _Numbers, ready_s: _Numbers, gap: _Indices, phase: _Indices) -> "_Endings":
+        """Return how idle times end with (C, 1) slots that are ready (E, C, B) seconds after work has come.
+
+        Args:
+            counts: 0 for nobody.
+            ready_s: ascending.
+            gap, phase: (E,) which idle time it is that ends, and in which phase of the look.
+        """
         means = self.means
+        sizes, due_s, phases_s = (
+            each[:, None, None] for each in (self.sizes[gap], self.due_s[gap], self.phases_s[phase])
+        )
+        in_time = counts * (ready_s <= due_s)
+        finished = in_time * np.maximum(0.0, due_s - ready_s) / means.service_s
+        # As many more are ordered as `lateness` does.
         counted_on = in_time + np.maximum(0.0, finished - means.sigmas * np.sqrt(finished))
-        missing = np.maximum(0.0, self.sizes + np.sqrt(self.sizes - 1) - counted_on)
-        left_s = self.due_s - self.phases_s - self.boots_s
+        missing = np.maximum(0.0, sizes + np.sqrt(sizes - 1) - counted_on)
+        left_s = due_s - phases_s - self.boots_s
         each = 1 + np.maximum(left_s, _SOON * np.minimum(means.slo_s, self.boots_s)) / means.service_s
         unsure = (self.boots_s[-1] - self.boots_s.mean()) / means.service_s
         more = np.square((unsure + np.sqrt(unsure * unsure + 4 * each * missing)) / (2 * each))
-        more = np.minimum(np.minimum(np.ceil(missing), means.slots - there), np.ceil(more - _SLIVER))
-        more = np.where((there == 0) & (missing > 0), np.maximum(1.0, more), more)
-        return more, np.where(left_s >= 0, more * (1 + left_s / means.service_s), 0.0)
+        more = np.minimum(np.minimum(np.ceil(missing), means.slots - counts), np.ceil(more - _SLIVER))
+        more = np.where((counts == 0) & (missing > 0), np.maximum(1.0, more), more)
+        helped = np.where(left_s >= 0, more * (1 + left_s / means.service_s), 0.0)
+        at_once = np.floor(helped)
+        late = _shortfall(sizes - in_time - at_once, finished + helped - at_once)
+        busy_s = sizes * means.service_s / np.maximum(1.0, counts + more) + means.tick_s / 2
+        paid_s = more * np.maximum(means.minimum_s, self.boots_s + busy_s)
+        return _Endings(paid_s=paid_s.mean(-1), late=late.mean(-1), busy_s=busy_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Endings:
+    """How idle times end.
+
+    Attributes:
+        paid_s: (E, C) slot-seconds of those ordered once work has come.
+        late: (E, C) requests.
+        busy_s: (E, C, B) how long all are at work.
+    """
+
+    paid_s: _Numbers
+    late: _Numbers
+    busy_s: _Numbers
 
 
 def _stretched(quiet_s: _Numbers) -> _Numbers:

@@ -23,23 +23,33 @@ def workers_against_lateness(view: View) -> int:
     """
     more = 0
     if view.learned.service_s is not None or _slack_s(view) <= 0:
-        now, later = _workers(view, view.boot_s), _workers(view, view.slow_s)
+        missing = _missing(view)
+        now, later = _workers(view, missing, view.boot_s), _workers(view, missing, view.slow_s)
         more = int(now) if later > now else max(0, int(now) - 1)  # putting off one of them never needs two
     if not more and _nobody_comes(view):
         more = 1
     return committed(view.seen) + more if more else 0
 
 
-def _workers(view: View, ready_s: float) -> float:
-    """Return the fewest workers, there in `ready_s`, that keep the deadlines of who waits and who is to come."""
-    slo_s = view.objective.slo_s
+def _missing(view: View) -> dict[float, float]:
+    """Return how many of those who wait and are to come are late if nobody is ordered, by when they should begin."""
+    slo_s, crew = view.objective.slo_s, view.crew
     soonest_s = view.boot_s + _LATE * min(slo_s, view.boot_s)
     last_s = max(soonest_s, slo_s + view.slow_s)
+    if _due(view, last_s - slo_s) <= crew.begins(soonest_s):  # both only grow: that is enough at any other moment
+        return {}
     growth = (last_s / soonest_s) ** (1 / _STEPS)
     moments = {soonest_s * growth**step for step in range(_STEPS + 1)}
     moments |= {max(soonest_s, due_s) for due_s in (slo_s - view.seen.oldest_age_s, slo_s, view.slow_s)}
-    slots = max(view.crew.more_slots(_due(view, at_s - slo_s), within_s=at_s, ready_s=ready_s) for at_s in moments)
-    return math.inf if math.isinf(slots) else max(0, math.ceil(slots / view.seen.capacity - SLIVER))
+    short = {at_s: _due(view, at_s - slo_s) - crew.begins(at_s) for at_s in moments}
+    return {at_s: missing for at_s, missing in short.items() if missing > 0}
+
+
+def _workers(view: View, missing: dict[float, float], ready_s: float) -> float:
+    """Return the fewest workers, there in `ready_s`, that keep the deadlines of so many more, by when they are due."""
+    slots = (view.crew.more_slots(count, within_s=at_s, ready_s=ready_s) for at_s, count in missing.items())
+    most = max(slots, default=0.0)
+    return math.inf if math.isinf(most) else max(0, math.ceil(most / view.seen.capacity - SLIVER))
 
 
 def _due(view: View, after_s: float) -> float:

@@ -28,6 +28,7 @@ class Learned:
         booting: (worker, since when) of those last seen pending.
         boots_s: how long the latest boots took.
         spread: these relative to their mean, ascending, some guesses among them while there are few.
+        seasonal_hz: the rate that day and week foretell for now.
     """
 
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -43,6 +44,7 @@ class Learned:
     booting: tuple[tuple[str, float], ...] = ()
     boots_s: tuple[float, ...] = ()
     spread: tuple[float, ...] = _GUESSED_BOOTS
+    seasonal_hz: float = 0.0
     read_total: int = 0
     read_finished: int = 0
     read_busy_ms: float = 0.0
@@ -71,11 +73,13 @@ class Learned:
         )
         boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if self.booting else self.boots_s
         booting = {w.worker_id: w.since_s for w in seen.workers if w.state is WorkerState.PENDING}
+        seasons = tuple(season.add(seen.now_s, total) for season in self.seasons)
         return replace(
             self,
             arrivals=arrivals,
             persistence=self.persistence.add(seen.now_s, self.total, total, arrivals.trend(tick_s), horizon_s),
-            seasons=tuple(season.add(seen.now_s, total) for season in self.seasons),
+            seasons=seasons,
+            seasonal_hz=_seasonal_hz(seasons, seen.now_s),
             idleness=self.idleness.add(seen.now_s, self.total, total, busy=messages > 0, pace=pace),
             levels=self.levels.add(seen.now_s, min(messages, slots), regret_s),
             now_s=seen.now_s,
@@ -101,11 +105,10 @@ class Learned:
 
     def coming(self, within_s: float) -> float:
         """Return the requests to reckon with in the next `within_s` seconds."""
-        return max(self.persistence.coming(within_s), self._seasonal_hz(0.0) * within_s)
+        return max(self.persistence.coming(within_s), self.seasonal_hz * within_s)
 
     def _seasonal_hz(self, ahead_s: float) -> float:
-        now_s = self.now_s or 0.0
-        return max((season.rate_hz(now_s + ahead_s) for season in self.seasons), default=0.0)
+        return _seasonal_hz(self.seasons, (self.now_s or 0.0) + ahead_s) if ahead_s else self.seasonal_hz
 
     def boots(self, count: int) -> tuple[float, ...]:
         """Return so many boots, each as likely, ascending, as multiples of the mean."""
@@ -150,6 +153,10 @@ class Learned:
         measured = min(self.measured + count, max(_STEADY, count))
         before = self.service_s or 0.0
         return before + (spent_s - count * before) / measured, measured
+
+
+def _seasonal_hz(seasons: tuple[Season, ...], at_s: float) -> float:
+    return max((season.rate_hz(at_s) for season in seasons), default=0.0)
 
 
 def _spread(boots_s: tuple[float, ...]) -> tuple[float, ...]:

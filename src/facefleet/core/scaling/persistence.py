@@ -26,6 +26,7 @@ class Guesses:
         end_s, then, settled, hoped: of the guess that is not decided yet: until when, the total when it was made, the
             requests of the settled load until its end, and those it foretells beyond; `hoped` is 0 where there is none.
         shares: what came of the last ones, oldest first, and the weight of each: how far it stood out from chance.
+        share: of such an excess, what comes on average; 1 until enough guesses are decided.
     """
 
     end_s: float = 0.0
@@ -33,6 +34,7 @@ class Guesses:
     settled: float = 0.0
     hoped: float = 0.0
     shares: tuple[tuple[float, float], ...] = ()
+    share: float = 1.0
 
     def decided(self, now_s: float, total_before: int, total: int, horizon_s: float) -> "Guesses":
         """Return the guesses with the one that is due decided: by the totals of the look before and of this one.
@@ -43,18 +45,11 @@ class Guesses:
         if not self.hoped or 0 < self.end_s - now_s <= 2 * horizon_s:
             return self
         if not 0 <= now_s - self.end_s < horizon_s and not (now_s > self.end_s and total == total_before):
-            return Guesses(shares=self.shares)
+            return Guesses(shares=self.shares, share=self.share)
         came = (total_before if now_s - self.end_s >= horizon_s else total) - self.then - self.settled
         share = min(_MOST, max(0.0, came / self.hoped))
-        return Guesses(shares=(*self.shares, (share, math.sqrt(self.hoped)))[-_GUESSES:])
-
-    @property
-    def share(self) -> float:
-        """The share of such an excess that comes on average; 1 until enough guesses are decided."""
-        if len(self.shares) < _ENOUGH:
-            return 1.0
-        shares, weights = zip(*self.shares, strict=True)
-        return min(1.0, fmean(shares, weights))
+        shares = (*self.shares, (share, math.sqrt(self.hoped)))[-_GUESSES:]
+        return Guesses(shares=shares, share=_mean_share(shares))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,17 +82,19 @@ class Persistence:
         settled, hoped = new.settled_hz * horizon_s, new._excess_hz(0.0) * horizon_s
         if lasted or hoped < _SIGMAS * math.sqrt(settled + hoped) or not hoped or new._guesses.hoped:
             return new
-        guess = Guesses(end_s=now_s + horizon_s, then=total, settled=settled, hoped=hoped, shares=new._guesses.shares)
+        guess = replace(new._guesses, end_s=now_s + horizon_s, then=total, settled=settled, hoped=hoped)
         return replace(new, onsets=guess) if new._begins else replace(new, rises=guess)
 
     def lasting_hz(self, ahead_s: float) -> float:
         """Return the requests a second to reckon with `ahead_s` from now, as far as they are believed in."""
-        return self._base_hz(ahead_s) + self._excess_hz(ahead_s) * self._share
+        excess_hz = self._excess_hz(ahead_s)
+        return self.trend.rate_hz(ahead_s) - excess_hz + excess_hz * self._share
 
     def coming(self, within_s: float) -> float:
         """Return the requests to reckon with in the next `within_s` seconds; those believed in may come at once."""
+        excess_hz = self._excess_hz(0.0)
         lasting_s = min(within_s, self._share * max(within_s, self.horizon_s))
-        return self._base_hz(0.0) * within_s + self._excess_hz(0.0) * lasting_s
+        return (self.trend.rate_hz(0.0) - excess_hz) * within_s + excess_hz * lasting_s
 
     @property
     def _begins(self) -> bool:
@@ -111,11 +108,14 @@ class Persistence:
     def _share(self) -> float:
         return self._guesses.share
 
-    def _base_hz(self, ahead_s: float) -> float:
-        return self.trend.rate_hz(ahead_s) - self._excess_hz(ahead_s)
-
     def _excess_hz(self, ahead_s: float) -> float:
         """Return the part of the rate that has not lasted for as long as an order reaches."""
         if self.trend.span_s >= self.horizon_s:
             return 0.0
         return max(0.0, self.trend.rate_hz(ahead_s) - self.settled_hz)
+
+
+def _mean_share(shares: tuple[tuple[float, float], ...]) -> float:
+    if len(shares) < _ENOUGH:
+        return 1.0
+    return min(1.0, fmean(*zip(*shares, strict=True)))

@@ -86,19 +86,16 @@ class Crew:
         Each slot there begins one when it is free or comes, and another for each it finishes. How many are finished is
         taken for Poisson, and `sigmas` standard deviations below the mean are counted on.
         """
-        there = [0.0] * (self.free + self.busy) + [ready for ready in self.ready_s if ready <= within_s]
-        finished = sum(within_s - ready for ready in there) / self.service_s
-        return len(there) - self.busy + max(0.0, finished - self.sigmas * math.sqrt(finished))
+        coming = [within_s - ready_s for ready_s in self.ready_s if ready_s <= within_s]
+        finished = ((self.free + self.busy) * within_s + sum(coming)) / self.service_s
+        return self.free + len(coming) + max(0.0, finished - self.sigmas * math.sqrt(finished))
 
-    def more_slots(self, requests: float, *, within_s: float, ready_s: float) -> float:
-        """Return the slots to add, there after `ready_s`, so that this many requests are begun in that time.
+    def more_slots(self, missing: float, *, within_s: float, ready_s: float) -> float:
+        """Return the slots to add, there after `ready_s`, so that so many requests more are begun in that time.
 
         Boots differ: one slot is reckoned to come as late as the slowest, and of several the mean is the surer the more
         they are. But no more than one slot a request. Infinite if that is too late for any of them.
         """
-        missing = requests - self.begins(within_s)
-        if missing <= 0:
-            return 0.0
         if within_s < ready_s:
             return math.inf
         each = 1 + (within_s - ready_s) / self.service_s

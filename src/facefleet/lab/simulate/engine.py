@@ -129,11 +129,12 @@ class _Line:
         """Give each request that has arrived to the slot that is free first, until none is free before `now_s`."""
         arrivals, services, begun = self.arrivals, self.services, self.begins.append
         self.arrived = bisect_right(arrivals, now_s, self.arrived)
-        for request in range(len(self.begins), self.arrived):
-            if not slots or slots[0][0] > now_s:
-                return
+        for request in range(len(self.begins), self.arrived if slots else 0):
             free, number, _ = slots[0]
-            begin = max(free, arrivals[request])
+            if free > now_s:
+                return
+            arrival = arrivals[request]
+            begin = arrival if arrival > free else free  # noqa: FURB136 - a call would take a quarter as long as the rest
             begun(begin)
             heapreplace(slots, (begin + services[request], number, request))
 

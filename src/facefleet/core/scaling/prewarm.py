@@ -69,6 +69,11 @@ class Prewarm:
         return self.slots if self.after_s <= quiet_s <= self.until_s else 0
 
 
+def wanted(gaps: Gaps, means: Means, quiet_s: float) -> int:
+    """Return the slots to have there or on their way so long after the last request; see `prewarm`."""
+    return 0 if quiet_s < _soonest_s(gaps, means) else prewarm(gaps, means).wanted(quiet_s)
+
+
 @lru_cache(maxsize=64)
 def prewarm(gaps: Gaps, means: Means) -> Prewarm:
     """Return the plan for the next idle time.
@@ -82,8 +87,7 @@ def prewarm(gaps: Gaps, means: Means) -> Prewarm:
     past = _Past(gaps, means)
     most = max(1, int(min(means.slots, np.ceil(past.sizes.max()))))
     counts = np.unique(np.geomspace(1, most, min(most, _COUNTS)).round())
-    soonest_s = past.quiet_s.min() - means.boots_s[-1] - means.tick_s
-    moments_s = np.unique(np.clip(np.linspace(soonest_s, past.quiet_s.max(), _MOMENTS), 0, None))
+    moments_s = np.unique(np.clip(np.linspace(_soonest_s(gaps, means), past.quiet_s.max(), _MOMENTS), 0, None))
     kept_s = np.quantile([gap_s for gap_s, _ in gaps], _KEPT) * (1 + MARGIN)
     untils_s = np.array([*kept_s, latest(gaps, 100 * (1 - means.late_share))])
     costs, late = past.tried(moments_s, untils_s, counts)
@@ -97,6 +101,12 @@ def prewarm(gaps: Gaps, means: Means) -> Prewarm:
         return Prewarm()
     best = np.unravel_index(np.argmin(np.where(fine, costs.mean(2), np.inf)), fine.shape)
     return Prewarm(after_s=float(moments_s[best[0]]), until_s=float(untils_s[best[1]]), slots=int(counts[best[2]]))
+
+
+@lru_cache(maxsize=64)
+def _soonest_s(gaps: Gaps, means: Means) -> float:
+    """Return after how long a plan may order first: too soon for work that comes after the shortest idle time."""
+    return float(_stretched(np.array(gaps)[:, 0]).min() - means.boots_s[-1] - means.tick_s)
 
 
 class _Past:
@@ -147,11 +157,10 @@ class _Past:
         # The mean of so many boots differs the less.
         boots_s = self.boots_s.mean() + (self.boots_s - self.boots_s.mean()) / np.sqrt(counts)[:, None]  # (C, B)
         order, gap, phase = np.nonzero(ordered & ~kept & (waited_s < boots_s.max()))
-        ready_s = np.zeros((self.gap.size + gap.size, *boots_s.shape))  # (E, C, B)
-        ready_s[self.gap.size :] = ordered_s[order, 0, phase][:, None, None] + boots_s - self.quiet_s[gap][:, None, None]
+        booting_s = ordered_s[order, 0, phase][:, None, None] + boots_s - self.quiet_s[gap][:, None, None]
         endings = self._endings(
             counts[:, None],
-            np.maximum(0.0, ready_s),
+            np.concatenate((np.zeros((self.gap.size, *boots_s.shape)), booting_s.clip(0.0))),  # (E, C, B)
             np.concatenate((self.gap, gap)),
             np.concatenate((self.phase, phase)),
         )

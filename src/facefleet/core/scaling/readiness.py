@@ -7,8 +7,9 @@ that is cheaper.
 """
 
 import math
+from functools import lru_cache
 
-from facefleet.core.scaling.prewarm import Means, prewarm
+from facefleet.core.scaling.prewarm import Means, wanted
 from facefleet.core.scaling.staffing import slots_ahead
 from facefleet.core.scaling.view import View
 
@@ -50,7 +51,7 @@ def _return(view: View) -> float:
     """
     idle, late_share = view.learned.idleness, view.objective.late_share
     if idle.foretells and view.learned.service_s is not None:
-        return prewarm(idle.gaps, _means(view)).wanted(idle.quiet_s(view.seen.now_s))
+        return wanted(idle.gaps, _means(view), idle.quiet_s(view.seen.now_s))
     if view.cold <= late_share:
         return 0.0
     return 1.0 if idle.unknown(view.seen.now_s, view.slow_s, 100 * (1 - late_share / view.cold)) else 0.0
@@ -71,6 +72,7 @@ def _means(view: View) -> Means:
     )
 
 
+@lru_cache(maxsize=256)
 def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
 

@@ -396,35 +396,35 @@ def seen_anew(persistence, *, settled_hz=0.0, rate_hz=10.0):
 
 def test_of_a_young_rate_as_much_is_believed_as_came_of_those_before():
     """Ten a second promise a hundred in ten seconds; what comes is twenty each time, at once or not."""
-    assert seen_anew(bursts(3, 20)).coming(10.0) == pytest.approx(100)
+    assert seen_anew(bursts(3, 20)).outlook().coming(10.0) == pytest.approx(100)
     doubted = seen_anew(bursts(4, 20))
-    assert doubted.coming(10.0) == pytest.approx(20)
-    assert doubted.coming(1.0) == pytest.approx(10)
+    assert doubted.outlook().coming(10.0) == pytest.approx(20)
+    assert doubted.outlook().coming(1.0) == pytest.approx(10)
     assert doubted.lasting_hz(5.0) == pytest.approx(2)
-    assert seen_anew(bursts(4, 5000)).coming(10.0) == pytest.approx(100)
-    assert seen_anew(bursts(32, 100, before=bursts(40, 20))).coming(10.0) == pytest.approx(100)
+    assert seen_anew(bursts(4, 5000)).outlook().coming(10.0) == pytest.approx(100)
+    assert seen_anew(bursts(32, 100, before=bursts(40, 20))).outlook().coming(10.0) == pytest.approx(100)
 
 
 def test_a_rate_that_has_lasted_is_not_doubted():
     """Bursts that were over at once say nothing of a load that goes on."""
     lasting = bursts(8, 20).add(1e6, 0, 0, Trend(level_hz=10.0, span_s=10.0), 10.0)
-    assert lasting.coming(10.0) == pytest.approx(100)
+    assert lasting.outlook().coming(10.0) == pytest.approx(100)
     assert lasting.lasting_hz(0.0) == pytest.approx(10)
 
 
 def test_a_rise_of_a_settled_load_is_not_doubted_for_bursts_from_nothing():
     """Nor the other way round; and what had settled is never doubted."""
     after_bursts = seen_anew(bursts(8, 20), settled_hz=8.0, rate_hz=14.0)
-    assert after_bursts.coming(10.0) == pytest.approx(140)
+    assert after_bursts.outlook().coming(10.0) == pytest.approx(140)
     after_rises = bursts(8, 80, settled_hz=8.0, rate_hz=14.0)
-    assert seen_anew(after_rises).coming(10.0) == pytest.approx(100)
-    assert seen_anew(after_rises, settled_hz=8.0, rate_hz=14.0).coming(10.0) == pytest.approx(80)
+    assert seen_anew(after_rises).outlook().coming(10.0) == pytest.approx(100)
+    assert seen_anew(after_rises, settled_hz=8.0, rate_hz=14.0).outlook().coming(10.0) == pytest.approx(80)
 
 
 def test_a_greater_promise_says_more_but_one_does_not_outweigh_all():
     """One of 46,000 of which nothing came, among 31 of a hundred that came true."""
     one = bursts(31, 100, before=bursts(1, 0, rate_hz=4600.0))
-    assert 0.4 < seen_anew(one).coming(10.0) / 100 < 0.8
+    assert 0.4 < seen_anew(one).outlook().coming(10.0) / 100 < 0.8
 
 
 def test_what_chance_explains_is_no_promise():
@@ -454,9 +454,9 @@ def test_a_season_that_has_proved_itself_is_not_doubted_for_bursts_that_did_not_
     """The rate of a young window counts a fifth, that of the hour of the day in full."""
     season = Season(period_s=960.0, rates_hz=(6.0,) * 96, error_hz=0.1, error_of_last_hz=1.0)
     learned = Learned(persistence=seen_anew(bursts(4, 20)), seasons=(season,), now_s=5.0)
-    assert learned.coming(10.0) == pytest.approx(60)
+    assert learned.outlook().coming(10.0) == pytest.approx(60)
     assert learned.lasting_hz(0.0) == pytest.approx(6)
-    assert replace(learned, seasons=()).coming(10.0) == pytest.approx(20)
+    assert replace(learned, seasons=()).outlook().coming(10.0) == pytest.approx(20)
 
 
 def test_a_settled_load_that_rises_after_bursts_is_served_in_time():

@@ -9,6 +9,7 @@ larger: perhaps more requests come to share it, perhaps somebody comes free.
 import math
 
 from facefleet.core.scaling.moves import committed
+from facefleet.core.scaling.persistence import Outlook
 from facefleet.core.scaling.view import View
 
 _LATE = 0.2  # those who are late anyway are begun within this share of the objective, or a boot, after the boot
@@ -33,15 +34,17 @@ def workers_against_lateness(view: View) -> int:
 
 def _missing(view: View) -> dict[float, float]:
     """Return how many of those who wait and are to come are late if nobody is ordered, by when they should begin."""
-    slo_s, crew = view.objective.slo_s, view.crew
+    slo_s, crew, outlook = view.objective.slo_s, view.crew, view.learned.outlook()
     soonest_s = view.boot_s + _LATE * min(slo_s, view.boot_s)
     last_s = max(soonest_s, slo_s + view.slow_s)
-    if _due(view, last_s - slo_s) <= crew.begins(soonest_s):  # both only grow: that is enough at any other moment
+    if _due(view, outlook, last_s - slo_s) <= crew.begins(
+        soonest_s
+    ):  # both only grow: that is enough at any other moment
         return {}
     growth = (last_s / soonest_s) ** (1 / _STEPS)
     moments = {soonest_s * growth**step for step in range(_STEPS + 1)}
     moments |= {max(soonest_s, due_s) for due_s in (slo_s - view.seen.oldest_age_s, slo_s, view.slow_s)}
-    short = {at_s: _due(view, at_s - slo_s) - crew.begins(at_s) for at_s in moments}
+    short = {at_s: _due(view, outlook, at_s - slo_s) - crew.begins(at_s) for at_s in moments}
     return {at_s: missing for at_s, missing in short.items() if missing > 0}
 
 
@@ -52,11 +55,11 @@ def _workers(view: View, missing: dict[float, float], ready_s: float) -> float:
     return math.inf if math.isinf(most) else max(0, math.ceil(most / view.seen.capacity - SLIVER))
 
 
-def _due(view: View, after_s: float) -> float:
+def _due(view: View, outlook: Outlook, after_s: float) -> float:
     """Return the waiting or coming requests that arrive no later than `after_s` from now."""
     seen = view.seen
     if after_s >= 0:
-        return seen.visible + view.learned.coming(after_s)
+        return seen.visible + outlook.coming(after_s)
     if seen.oldest_age_s < -after_s:
         return 0.0
     return max(0.0, seen.visible - view.learned.arrivals.within(-after_s))

@@ -1,13 +1,14 @@
 """What ours has learned from the observations so far: arrivals, their day and week, idle times, service, boots."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from statistics import fmean
 
 from facefleet.core.fleet import Observation, WorkerState
 from facefleet.core.scaling.forecast import Arrivals, Season
 from facefleet.core.scaling.idle import Idleness, Pace
 from facefleet.core.scaling.levels import Levels
-from facefleet.core.scaling.persistence import Persistence
+from facefleet.core.scaling.persistence import Outlook, Persistence
 
 _STEADY = 1000  # requests after which old service times begin to be forgotten
 _JUMP = 20.0  # a tick this many times the one before is a clock that jumped or a controller that slept
@@ -28,7 +29,6 @@ class Learned:
         booting: (worker, since when) of those last seen pending.
         boots_s: how long the latest boots took.
         spread: these relative to their mean, ascending, some guesses among them while there are few.
-        seasonal_hz: the rate that day and week foretell for now.
     """
 
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -44,7 +44,6 @@ class Learned:
     booting: tuple[tuple[str, float], ...] = ()
     boots_s: tuple[float, ...] = ()
     spread: tuple[float, ...] = _GUESSED_BOOTS
-    seasonal_hz: float = 0.0
     read_total: int = 0
     read_finished: int = 0
     read_busy_ms: float = 0.0
@@ -73,13 +72,10 @@ class Learned:
         )
         boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if self.booting else self.boots_s
         booting = {w.worker_id: w.since_s for w in seen.workers if w.state is WorkerState.PENDING}
-        seasons = tuple(season.add(seen.now_s, total) for season in self.seasons)
-        return replace(
-            self,
+        return Learned(
             arrivals=arrivals,
             persistence=self.persistence.add(seen.now_s, self.total, total, arrivals.trend(tick_s), horizon_s),
-            seasons=seasons,
-            seasonal_hz=_seasonal_hz(seasons, seen.now_s),
+            seasons=tuple(season.add(seen.now_s, total) for season in self.seasons),
             idleness=self.idleness.add(seen.now_s, self.total, total, busy=messages > 0, pace=pace),
             levels=self.levels.add(seen.now_s, min(messages, slots), regret_s),
             now_s=seen.now_s,
@@ -103,12 +99,13 @@ class Learned:
         """Return the same as far as it is believed that the load goes on."""
         return max(self.persistence.lasting_hz(ahead_s), self._seasonal_hz(ahead_s))
 
-    def coming(self, within_s: float) -> float:
-        """Return the requests to reckon with in the next `within_s` seconds."""
-        return max(self.persistence.coming(within_s), self.seasonal_hz * within_s)
+    def outlook(self) -> Outlook:
+        """Return what to reckon with in the next seconds."""
+        return self.persistence.outlook(least_hz=self._seasonal_hz(0.0))
 
     def _seasonal_hz(self, ahead_s: float) -> float:
-        return _seasonal_hz(self.seasons, (self.now_s or 0.0) + ahead_s) if ahead_s else self.seasonal_hz
+        now_s = self.now_s or 0.0
+        return max((season.rate_hz(now_s + ahead_s) for season in self.seasons), default=0.0)
 
     def boots(self, count: int) -> tuple[float, ...]:
         """Return so many boots, each as likely, ascending, as multiples of the mean."""
@@ -126,9 +123,7 @@ class Learned:
 
     def late_if_cold(self, boot_s: float, slo_s: float) -> float:
         """Return the share of requests that wait longer than `slo_s` where they find nobody: a look, and a boot."""
-        tick_s = max(self.tick_s, 1e-9)
-        late = (min(1.0, max(0.0, (boot * boot_s + tick_s - slo_s) / tick_s)) for boot in self.spread)
-        return sum(late) / len(self.spread)
+        return _late_if_cold(self.spread, boot_s, max(self.tick_s, 1e-9), slo_s)
 
     def _tick_s(self, now_s: float) -> float:
         if self.now_s is None or now_s <= self.now_s:
@@ -155,8 +150,10 @@ class Learned:
         return before + (spent_s - count * before) / measured, measured
 
 
-def _seasonal_hz(seasons: tuple[Season, ...], at_s: float) -> float:
-    return max((season.rate_hz(at_s) for season in seasons), default=0.0)
+@lru_cache(maxsize=64)
+def _late_if_cold(spread: tuple[float, ...], boot_s: float, tick_s: float, slo_s: float) -> float:
+    late = (min(1.0, max(0.0, (boot * boot_s + tick_s - slo_s) / tick_s)) for boot in spread)
+    return sum(late) / len(spread)
 
 
 def _spread(boots_s: tuple[float, ...]) -> tuple[float, ...]:

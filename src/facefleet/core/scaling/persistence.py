@@ -53,6 +53,28 @@ class Guesses:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """The requests to reckon with from a look on.
+
+    Attributes:
+        base_hz, excess_hz: the rate that has lasted, and what there is beyond.
+        share, horizon_s: how much of that is believed to come, while an order reaches so far.
+        least_hz: what comes in any case.
+    """
+
+    base_hz: float
+    excess_hz: float
+    share: float
+    horizon_s: float
+    least_hz: float
+
+    def coming(self, within_s: float) -> float:
+        """Return the requests of the next `within_s` seconds; those believed in may come at once."""
+        lasting_s = min(within_s, self.share * max(within_s, self.horizon_s))
+        return max(self.base_hz * within_s + self.excess_hz * lasting_s, self.least_hz * within_s)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Persistence:
     """A trend, and as much of it as is believed to last.
 
@@ -90,11 +112,16 @@ class Persistence:
         excess_hz = self._excess_hz(ahead_s)
         return self.trend.rate_hz(ahead_s) - excess_hz + excess_hz * self._share
 
-    def coming(self, within_s: float) -> float:
-        """Return the requests to reckon with in the next `within_s` seconds; those believed in may come at once."""
+    def outlook(self, *, least_hz: float = 0.0) -> Outlook:
+        """Return what to reckon with in the next seconds, where it is no less than `least_hz` in any case."""
         excess_hz = self._excess_hz(0.0)
-        lasting_s = min(within_s, self._share * max(within_s, self.horizon_s))
-        return (self.trend.rate_hz(0.0) - excess_hz) * within_s + excess_hz * lasting_s
+        return Outlook(
+            base_hz=self.trend.rate_hz(0.0) - excess_hz,
+            excess_hz=excess_hz,
+            share=self._share,
+            horizon_s=self.horizon_s,
+            least_hz=least_hz,
+        )
 
     @property
     def _begins(self) -> bool:

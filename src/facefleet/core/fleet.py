@@ -89,7 +89,7 @@ class Observation:
 
     def count(self, state: WorkerState) -> int:
         """Return how many workers are in a state."""
-        return sum(worker.state is state for worker in self.workers)
+        return [worker.state for worker in self.workers].count(state)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

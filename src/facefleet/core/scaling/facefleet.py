@@ -81,12 +81,13 @@ class Facefleet:
         back_s = 0.0 if view.over else view.boot_s
         readiness = memory.readiness.add(seen.now_s, slots_in_readiness(view), span_s=back_s)
         spare = memory.spare.add(seen.now_s, len(idle_workers(seen)) - seen.visible, span_s=_spare_span_s(view))
-        purse = memory.purse.count(seen.now_s, committed(seen), self.objective, self.billing)
+        there = committed(seen)
+        purse = memory.purse.count(seen.now_s, there, self.objective, self.billing)
         wants = (workers_against_lateness(view), _workers(readiness.peak(), seen.capacity))
         affords = purse.affords(view.boot_s, self.objective, self.billing)
         goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
-        have = max(committed(seen), memory.ordered if 0 <= seen.now_s - memory.ordered_s < UNSEEN_S else 0)
-        start = max(0, min(goal - have, bounds.maximum - committed(seen)))
+        have = max(there, memory.ordered if 0 <= seen.now_s - memory.ordered_s < UNSEEN_S else 0)
+        start = max(0, min(goal - have, bounds.maximum - there))
         drain = () if start else self._leaving(view, spare, seen.count(WorkerState.RUNNING) - goal)
         if have > max(affords, bounds.minimum):
             drain = _unaffordable(seen, have - max(int(affords), bounds.minimum))

@@ -6,8 +6,9 @@ than K; the K that would have been cheapest over the last samples is used (the s
 distribution: Karlin et al., "Competitive randomized algorithms for nonuniform problems", Algorithmica 1994).
 """
 
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from dataclasses import dataclass
+
+import numpy as np
 
 _KEPT = 128
 _LONGEST_S = 3600.0  # nobody is kept for longer for this
@@ -35,7 +36,8 @@ class Levels:
             return self
         if level < self.level:
             freed = (now_s,) * (self.level - level)
-            return replace(self, level=level, free_s=self.free_s[:level] + freed + self.free_s[self.level :])
+            free = self.free_s[:level] + freed + self.free_s[self.level :]
+            return Levels(level=level, free_s=free, samples=self.samples, cheapest_s=self.cheapest_s)
         known = self.free_s[self.level : level]
         ended = tuple(now_s - since_s for since_s in known if now_s > since_s)
         free = self.free_s + (0.0,) * (level - len(self.free_s))
@@ -46,10 +48,8 @@ class Levels:
 
 def _cheapest_s(samples: tuple[float, ...], boot_s: float) -> float:
     """Return the keeping time that costs least over the samples: 0, or one of them, of no more than an hour."""
-    ordered = sorted(samples)
-    costs = [(boot_s * len(ordered), 0.0)]
-    for kept, (sample, idled) in enumerate(zip(ordered, accumulate(ordered), strict=True), start=1):
-        if sample > _LONGEST_S:
-            break
-        costs.append((idled + (len(ordered) - kept) * (sample + boot_s), sample))
-    return min(costs)[1]
+    kept_s = np.sort(samples)
+    outlasting = np.arange(kept_s.size - 1, -1, -1)
+    costs = np.where(kept_s <= _LONGEST_S, kept_s.cumsum() + outlasting * (kept_s + boot_s), np.inf)
+    cheapest = costs.argmin()
+    return float(kept_s[cheapest]) if costs[cheapest] < boot_s * kept_s.size else 0.0

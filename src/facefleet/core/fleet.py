@@ -87,6 +87,10 @@ class Observation:
     stop_s: float = 1.0
     capacity: int = 1
 
+    def those(self, state: WorkerState) -> list[Worker]:
+        """Return the workers in a state."""
+        return [worker for worker in self.workers if worker.state is state]
+
     def count(self, state: WorkerState) -> int:
         """Return how many workers are in a state."""
         return [worker.state for worker in self.workers].count(state)

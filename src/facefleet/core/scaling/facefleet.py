@@ -80,7 +80,8 @@ class Facefleet:
         view = self._view(seen, bounds, memory.learned)
         back_s = 0.0 if view.over else view.boot_s
         readiness = memory.readiness.add(seen.now_s, slots_in_readiness(view), span_s=back_s)
-        spare = memory.spare.add(seen.now_s, len(idle_workers(seen)) - seen.visible, span_s=_spare_span_s(view))
+        idle = idle_workers(seen)
+        spare = memory.spare.add(seen.now_s, len(idle) - seen.visible, span_s=_spare_span_s(view))
         there = committed(seen)
         purse = memory.purse.count(seen.now_s, there, self.objective, self.billing)
         wants = (workers_against_lateness(view), _workers(readiness.peak(), seen.capacity))
@@ -88,7 +89,7 @@ class Facefleet:
         goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
         have = max(there, memory.ordered if 0 <= seen.now_s - memory.ordered_s < UNSEEN_S else 0)
         start = max(0, min(goal - have, bounds.maximum - there))
-        drain = () if start else self._leaving(view, spare, seen.count(WorkerState.RUNNING) - goal)
+        drain = () if start else self._leaving(view, idle, spare, seen.count(WorkerState.RUNNING) - goal)
         if have > max(affords, bounds.minimum):
             drain = _unaffordable(seen, have - max(int(affords), bounds.minimum))
         kept = FacefleetMemory(
@@ -127,13 +128,13 @@ class Facefleet:
             minimum_s=self.billing.minimum_s,
         )
 
-    def _leaving(self, view: View, spare: Window, surplus: int) -> tuple[str, ...]:
+    def _leaving(self, view: View, idle: list[Worker], spare: Window, surplus: int) -> tuple[str, ...]:
         """Choose who drains: longest idle first, as many as were spare all along, none whose time is paid for."""
         keep_s = view.learned.levels.cheapest_s
         if surplus <= 0 or spare.readings[-1][0] - spare.readings[0][0] < keep_s:
             return ()
         unused = _unused(view, spare, keep_s)
-        ripe = [worker for worker in idle_workers(view.seen) if self._paid_s(worker, view) <= view.learned.tick_s]
+        ripe = [worker for worker in idle if self._paid_s(worker, view) <= view.learned.tick_s]
         return tuple(worker.worker_id for worker in ripe[: max(0, min(surplus, unused))])
 
     def _paid_s(self, worker: Worker, view: View) -> float:
@@ -175,6 +176,7 @@ def _unused(view: View, spare: Window, keep_s: float) -> int:
 
 def _unaffordable(seen: Observation, count: int) -> tuple[str, ...]:
     """Choose who drains for want of money: idle ones first, then busy ones, who finish what they have."""
-    running = [worker for worker in seen.workers if worker.state is WorkerState.RUNNING]
-    running.sort(key=lambda worker: (bool(worker.jobs), worker.since_s, worker.worker_id))
+    running = sorted(
+        seen.those(WorkerState.RUNNING), key=lambda worker: (bool(worker.jobs), worker.since_s, worker.worker_id)
+    )
     return tuple(worker.worker_id for worker in running[:count])

@@ -55,23 +55,24 @@ class Arrivals:
 
     def within(self, span_s: float) -> float:
         """Return how many requests came in the last `span_s` seconds, by linear interpolation."""
-        at = self.times_s[-1] - span_s
-        after = bisect_right(self.times_s, at)
+        times_s, totals = self.times_s, self.totals
+        at = times_s[-1] - span_s
+        after = bisect_right(times_s, at)
         if after == 0:
-            return float(self.totals[-1] - self.totals[0])
-        if after == len(self.times_s):
+            return float(totals[-1] - totals[0])
+        if after == len(times_s):
             return 0.0
-        t0, t1 = self.times_s[after - 1], self.times_s[after]
-        n0, n1 = self.totals[after - 1], self.totals[after]
-        return self.totals[-1] - (n0 + (n1 - n0) * (at - t0) / (t1 - t0))
+        t0, n0 = times_s[after - 1], totals[after - 1]
+        return totals[-1] - (n0 + (totals[after] - n0) * (at - t0) / (times_s[after] - t0))
 
     def trend(self, tick_s: float) -> "Trend":
         """Return the level of the rate, and its rise where it rises by more than one standard error."""
-        span = min(max(tick_s, self._silent_s, 1e-9), self.known_s)
+        known_s = self.known_s
+        span = min(max(tick_s, self._silent_s, 1e-9), known_s)
         if span <= 0:
             return Trend()
         newer = self.within(span)
-        while 2 * span <= self.known_s:
+        while 2 * span <= known_s:
             older = self.within(2 * span) - newer
             if abs(newer - older) > _SIGMAS * math.sqrt(newer + older):
                 break
@@ -140,8 +141,10 @@ class Season:
 
     def rate_hz(self, at_s: float) -> float:
         """Return the rate expected then; 0 while the season has not proved itself."""
+        if self.error_hz >= self.error_of_last_hz:
+            return 0.0
         known = self.rates_hz[self._part(at_s)]
-        return known if known is not None and self.error_hz < self.error_of_last_hz else 0.0
+        return 0.0 if known is None else known
 
     def _part(self, at_s: float) -> int:
         return math.floor(at_s / self.period_s * _BINS) % _BINS

@@ -37,10 +37,8 @@ def _missing(view: View) -> dict[float, float]:
     slo_s, crew, outlook = view.objective.slo_s, view.crew, view.learned.outlook()
     soonest_s = view.boot_s + _LATE * min(slo_s, view.boot_s)
     last_s = max(soonest_s, slo_s + view.slow_s)
-    if _due(view, outlook, last_s - slo_s) <= crew.begins(
-        soonest_s
-    ):  # both only grow: that is enough at any other moment
-        return {}
+    if _due(view, outlook, last_s - slo_s) <= crew.begins(soonest_s):
+        return {}  # both only grow, so nobody is late at any moment between
     growth = (last_s / soonest_s) ** (1 / _STEPS)
     moments = {soonest_s * growth**step for step in range(_STEPS + 1)}
     moments |= {max(soonest_s, due_s) for due_s in (slo_s - view.seen.oldest_age_s, slo_s, view.slow_s)}

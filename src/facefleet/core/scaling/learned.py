@@ -71,7 +71,6 @@ class Learned:
             apart_s=(self.service_s or 0.0) / max(1, slots),
         )
         boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if self.booting else self.boots_s
-        booting = {w.worker_id: w.since_s for w in seen.workers if w.state is WorkerState.PENDING}
         return Learned(
             arrivals=arrivals,
             persistence=self.persistence.add(seen.now_s, self.total, total, arrivals.trend(tick_s), horizon_s),
@@ -83,7 +82,7 @@ class Learned:
             total=total,
             service_s=service_s,
             measured=measured,
-            booting=tuple(booting.items()),
+            booting=tuple((worker.worker_id, worker.since_s) for worker in seen.those(WorkerState.PENDING)),
             boots_s=boots_s,
             spread=self.spread if boots_s is self.boots_s else _spread(boots_s),
             read_total=read,
@@ -135,8 +134,8 @@ class Learned:
         began = dict(self.booting)
         return tuple(
             max(0.0, worker.since_s - began[worker.worker_id])
-            for worker in seen.workers
-            if worker.state is WorkerState.RUNNING and worker.worker_id in began
+            for worker in seen.those(WorkerState.RUNNING)
+            if worker.worker_id in began
         )
 
     def _service(self, seen: Observation) -> tuple[float | None, int]:

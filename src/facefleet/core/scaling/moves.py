@@ -8,11 +8,6 @@ def committed(seen: Observation) -> int:
     return seen.count(WorkerState.RUNNING) + seen.count(WorkerState.PENDING)
 
 
-def is_idle(worker: Worker) -> bool:
-    """Return whether a worker runs and has nothing to do."""
-    return worker.state is WorkerState.RUNNING and not worker.jobs
-
-
 def idle_since(worker: Worker) -> float:
     """Return when an idle worker became idle; its start if it has not said."""
     return worker.since_s if worker.idle_since_s is None else worker.idle_since_s
@@ -20,7 +15,8 @@ def idle_since(worker: Worker) -> float:
 
 def idle_workers(seen: Observation) -> list[Worker]:
     """Return the idle workers, longest idle first."""
-    return sorted(filter(is_idle, seen.workers), key=lambda worker: (idle_since(worker), worker.worker_id))
+    idle = [worker for worker in seen.those(WorkerState.RUNNING) if not worker.jobs]
+    return sorted(idle, key=lambda worker: (idle_since(worker), worker.worker_id))
 
 
 def clamp(want: int, bounds: Bounds) -> int:

@@ -53,12 +53,13 @@ class View:
 
 def crew(seen: Observation, learned: Learned, boot_s: float, at: float) -> Crew:
     """Return the slots of the workers that run, and of those pending that can be counted on."""
-    running = seen.count(WorkerState.RUNNING) * seen.capacity
-    held = sum(len(worker.jobs) for worker in seen.workers if worker.state is WorkerState.RUNNING)
+    workers = seen.those(WorkerState.RUNNING)
+    running = len(workers) * seen.capacity
+    held = sum(len(worker.jobs) for worker in workers)
     coming = [
         min(boot_s, max(learned.tick_s, worker.since_s + boot_s - seen.now_s))
-        for worker in seen.workers
-        if worker.state is WorkerState.PENDING and seen.now_s - worker.since_s < _STUCK * boot_s + UNSEEN_S
+        for worker in seen.those(WorkerState.PENDING)
+        if seen.now_s - worker.since_s < _STUCK * boot_s + UNSEEN_S
     ]
     service_s = math.inf if learned.service_s is None else max(learned.service_s, 1e-6)
     ready = tuple(ready_s for ready_s in coming for _ in range(seen.capacity))

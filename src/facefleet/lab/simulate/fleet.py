@@ -143,19 +143,20 @@ class SimulatedFleet:
         return tuple(shown), at_work
 
     def _show_running(self, place: _Place, idle_since_s: float | None, requests: int) -> None:
-        shown = place.shown
+        shown, since_s = place.shown, place.shown.since_s
+        if shown.idle_since_s == idle_since_s and len(shown.jobs) == requests:
+            return  # who boots is neither idle nor busy
         if shown.state is WorkerState.PENDING:
             count, total_s = self._boots[place.warm]
             self._boots[place.warm] = (count + 1, total_s + place.ready_s - place.started_s)
-            shown = replace(shown, state=WorkerState.RUNNING, since_s=place.ready_s)
-        if shown.idle_since_s != idle_since_s or len(shown.jobs) != requests or shown is not place.shown:
-            place.shown = Worker(
-                worker_id=shown.worker_id,
-                state=WorkerState.RUNNING,
-                since_s=shown.since_s,
-                jobs=("request",) * requests,
-                idle_since_s=idle_since_s,
-            )
+            since_s = place.ready_s
+        place.shown = Worker(
+            worker_id=shown.worker_id,
+            state=WorkerState.RUNNING,
+            since_s=since_s,
+            jobs=("request",) * requests,
+            idle_since_s=idle_since_s,
+        )
 
     def _settle(self, now_s: float) -> None:
         """Move drained workers on to stopping, and stopped ones out or to the warm ones."""

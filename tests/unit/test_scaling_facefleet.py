@@ -528,6 +528,13 @@ def test_a_window_of_any_percentage_holds_an_idle_time_like_the_others(at):
     assert 60.0 < latest(((60.0, 2.0),) * 10, at) < 70.0
 
 
+def test_the_longest_idle_time_to_reckon_with_is_that_of_chance_where_chance_decides():
+    """Exponential idle times, as their quantiles: the next is longer than 4.6 times the mean once in a hundred."""
+    quantiles = -np.log1p(-(np.arange(24) + 0.5) / 24)
+    mean = quantiles.mean()
+    assert 4.3 * mean < latest(tuple((float(gap), 1.0) for gap in quantiles), 99.0) < 6.5 * mean
+
+
 def test_before_there_is_a_pattern_work_may_come_back_for_up_to_an_hour():
     """The surer it shall be, the longer; with a pattern, that says when."""
     idle = Idleness(gaps=((60.0, 1.0),) * 3, since_s=0.0, last_s=0.0)

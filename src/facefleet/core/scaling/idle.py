@@ -112,16 +112,19 @@ class Idleness:
 def _window(gaps: Gaps, at: float) -> tuple[float, float]:
     """Return the shortest and longest idle time to reckon with.
 
-    They are those of the percentile `at` on either side, of the idle times seen or of a normal distribution with their
-    mean and deviation, whichever is wider.
+    They are those of the percentile `at` on either side, of the idle times seen or of a gamma distribution with their
+    mean and deviation, whichever is wider: nearly normal where they hardly differ, and exponential where they come by
+    chance (its quantiles after Wilson and Hilferty, "The distribution of chi-square", 1931).
     """
     idle_times = sorted(gap_s for gap_s, _ in gaps)
     rank = min(len(gaps) - 1, int(at / 100 * len(gaps)))
     z = NormalDist().inv_cdf(at / 100)
-    unsure = 1 + (z * z + 1) / (4 * (len(gaps) - 1))  # Student's t from the normal quantile, to first order
-    mean, spread = fmean(idle_times), stdev(idle_times) * z * unsure
-    first = min(idle_times[0], mean - spread) - max(0.0, mean * MARGIN - max(0.0, spread))
-    return first, max(idle_times[rank], mean + spread) * (1 + MARGIN)
+    sure = z * (1 + (z * z + 1) / (4 * (len(gaps) - 1)))  # Student's t from the normal quantile, to first order
+    mean = fmean(idle_times)
+    spread = stdev(idle_times) / max(mean, 1e-9)
+    low, high = (mean * max(0.0, 1 - spread * spread / 9 + side * spread / 3) ** 3 for side in (-sure, sure))
+    first = min(idle_times[0], low) - max(0.0, mean * MARGIN - max(0.0, mean - low))
+    return first, max(idle_times[rank], high) * (1 + MARGIN)
 
 
 def latest(gaps: Gaps, at: float) -> float:

@@ -22,6 +22,8 @@ def workers_against_lateness(view: View) -> int:
 
     While no request has been timed, one worker goes ahead for as long as the others can still follow it in time.
     """
+    if view.over and not view.seen.visible:
+        return 0  # what a rate promises that is over is not to come
     more = 0
     if view.learned.service_s is not None or _slack_s(view) <= 0:
         missing = _missing(view)

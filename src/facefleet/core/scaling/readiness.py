@@ -24,7 +24,7 @@ def slots_in_readiness(view: View) -> float:
     back = _return(view)
     if view.cold <= view.objective.late_share:
         return back
-    if not back and view.cold < 1 and _lone(view):
+    if not back and _lone(view):
         return 0.0
     return max(back, _headroom(view))
 

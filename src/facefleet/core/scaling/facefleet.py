@@ -120,10 +120,10 @@ class Facefleet:
             bounds=bounds,
             objective=self.objective,
             learned=learned,
+            before=before,
             crew=crew(seen, learned, boot_s, self.objective.at),
             boot_s=boot_s,
             slow_s=slow_s,
-            past_hz=before.rate_hz(0.0),
             cold=learned.late_if_cold(boot_s, self.objective.slo_s),
             minimum_s=self.billing.minimum_s,
         )

@@ -26,9 +26,7 @@ def workers_against_lateness(view: View) -> int:
         return 0  # what a rate promises that is over is not to come
     more = 0
     if view.learned.service_s is not None or _slack_s(view) <= 0:
-        missing = _missing(view)
-        now, later = _workers(view, missing, view.boot_s), _workers(view, missing, view.slow_s)
-        more = int(now) if later > now else max(0, int(now) - 1)  # putting off one of them never needs two
+        more = _to_order(view, _missing(view))
     if not more and _nobody_comes(view):
         more = 1
     return committed(view.seen) + more if more else 0
@@ -46,6 +44,14 @@ def _missing(view: View) -> dict[float, float]:
     moments |= {max(soonest_s, due_s) for due_s in (slo_s - view.seen.oldest_age_s, slo_s, view.slow_s)}
     short = {at_s: _due(view, outlook, at_s - slo_s) - crew.begins(at_s) for at_s in moments}
     return {at_s: missing for at_s, missing in short.items() if missing > 0}
+
+
+def _to_order(view: View, missing: dict[float, float]) -> int:
+    """Return how many workers it takes now, so that no more would have to be ordered at the next look."""
+    now = _workers(view, missing, view.boot_s)
+    if not now or _workers(view, missing, view.slow_s) > now:
+        return int(now)
+    return int(now) - 1  # putting off one of them never needs two
 
 
 def _workers(view: View, missing: dict[float, float], ready_s: float) -> float:
@@ -77,4 +83,4 @@ def _nobody_comes(view: View) -> bool:
     """
     crew, waiting = view.crew, view.seen.visible
     alone = not crew.free + crew.busy + len(crew.ready_s)
-    return alone and waiting > 0 and view.past_hz * max(0.0, _slack_s(view)) <= waiting
+    return alone and waiting > 0 and view.before.rate_hz(0.0) * max(0.0, _slack_s(view)) <= waiting

@@ -19,7 +19,7 @@ class View:
     Attributes:
         boot_s: mean boot of the next start.
         slow_s: how long after now a worker ordered at the *next* look is there, even if it boots slowly.
-        past_hz: the rate of requests as it was known before this look.
+        before: what was learned before this look.
         cold: the share of requests that find nobody there for whom the objective is then missed.
         minimum_s: charged for every start.
     """
@@ -28,10 +28,10 @@ class View:
     bounds: Bounds
     objective: Objective
     learned: Learned
+    before: Learned
     crew: Crew
     boot_s: float
     slow_s: float
-    past_hz: float
     cold: float
     minimum_s: float
 

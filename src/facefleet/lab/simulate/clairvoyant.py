@@ -8,6 +8,7 @@ itself, which no fleet does in fewer worker-seconds.
 """
 
 from bisect import bisect_left, bisect_right, insort
+from functools import cache
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def clairvoyant(
     """
     runs = [
         _schedule(workload, services_s, bounds=bounds, world=world, wait_s=wait_s, seed=seed, delay_s=delay_s)
-        for delay_s in (0.0, wait_s)
+        for delay_s in dict.fromkeys((0.0, wait_s))
     ]
     return min(runs, key=lambda run: run.billed_s)
 
@@ -41,6 +42,7 @@ def clairvoyant_at(
     Tried are waits allowed to all, with the maximum and with the smallest fleet that is just enough without any.
     """
 
+    @cache
     def schedule(maximum: int, wait_s: float) -> Run:
         fewer = Bounds(minimum=0, maximum=maximum)
         return clairvoyant(workload, services_s, bounds=fewer, world=world, wait_s=wait_s, seed=seed)

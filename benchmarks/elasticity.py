@@ -2,9 +2,9 @@
 
     python benchmarks/elasticity.py [--trace FILE] [--fresh] [--jobs 2]
 
-Seeds 1 and 7 choose which objective of ours is set against each other rule; seeds 101-103 give every figure (the page
-says what they were looked at for). Takes three hours of processor time; each row is kept in
-benchmarks/elasticity.json as soon as it is measured, and a second run adds what is missing.
+Seeds 1 and 7 choose which objectives of ours are set against each other rule; seeds 301-304 give every figure and were
+never looked at before. Takes two hours of processor time; each row is kept in benchmarks/elasticity.json as soon as it
+is measured, and a second run adds what is missing.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from elasticity_bounds import explain
-from elasticity_cells import SEEDS, SETTINGS, TRACE, WORKLOADS, experiment, fill, objective
-from elasticity_tables import FLOOR_S, Results, missed, summary, tables
+from elasticity_cells import FLOOR_S, SEEDS, SETTINGS, TRACE, WORKLOADS, experiment, fill, objective
+from elasticity_tables import Results, missed, summary, tables
 from facefleet.lab.simulate import plot
 from facefleet.lab.simulate.workload import Workload, from_csv
 
@@ -61,7 +61,8 @@ def frontier(results: Results) -> None:
         figure.suptitle(f"work {service}, {SETTINGS[key].title}", x=0.01, ha="left", fontsize=12, fontweight="bold")
         for one, name in zip(axes, shown, strict=True):
             row = next(row for row in rows if row["service"] == service and row["workload"] == name)
-            ours = sorted((c["report"]["p99"], c["report"]["instance_s"]) for c in row["ours"].values())
+            tried = [cell["report"] for cell in row["ours"].values() if "report" in cell]
+            ours = sorted((cell["p99"], cell["instance_s"]) for cell in tried)
             best = [
                 point for number, point in enumerate(ours) if point[1] <= min(cost for _, cost in ours[: number + 1])
             ]

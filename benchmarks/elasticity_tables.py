@@ -3,40 +3,27 @@
 import math
 from collections.abc import Iterator
 
-from elasticity_cells import KNOWN, SETTINGS
+from elasticity_cells import BUDGET, CLEARLY, KNOWN, SETTINGS, ranked, ratios
 
-TOLERANCE, CLEARLY, NEAR = 1.02, 0.8, 1.5
-FLOOR_S = 0.1  # waits below are alike to anybody
+TOLERANCE, NEAR = 1.02, 1.5
 Results = dict[str, list[dict]]
 
 
-def ratios(ours: dict[str, float], other: dict[str, float]) -> tuple[float, float]:
-    """Return our p99 and instance-seconds relative to another's."""
-    return max(ours["p99"], FLOOR_S) / max(other["p99"], FLOOR_S), ours["instance_s"] / other["instance_s"]
-
-
 def match(row: dict, policy: str) -> tuple[str, float, float]:
-    """Return the objective chosen against a rule, and the ratios on the reporting seeds.
-
-    Chosen is the one that is farthest from losing on either axis on the choosing seeds.
-    """
-    rival = row["known"][policy]
-    tried = {aim: ratios(cell["choose"], rival["choose"]) for aim, cell in row["ours"].items()}
-    aim = min(tried, key=lambda aim: (max(tried[aim]), math.prod(tried[aim])))
-    return aim, *ratios(row["ours"][aim]["report"], rival["report"])
+    """Return the objective that the choosing seeds set against a rule, and the ratios on the reporting seeds."""
+    aim = ranked(row, policy, "choose")[0]
+    return aim, *ratios(row["ours"][aim]["report"], row["known"][policy]["report"])
 
 
-def nearest(row: dict, policy: str) -> tuple[str, float, float]:
-    """Return the objective that comes nearest to a rule on the reporting seeds themselves, and its ratios."""
-    tried = {aim: ratios(cell["report"], row["known"][policy]["report"]) for aim, cell in row["ours"].items()}
-    aim = min(tried, key=lambda aim: max(tried[aim]))
-    return aim, *tried[aim]
+def nearest(row: dict, policy: str, *, without: str = "") -> tuple[str, float, float]:
+    """Return the candidate that does best against a rule on the reporting seeds, and its ratios."""
+    aim = next(aim for aim in ranked(row, policy, "report") if not without or without not in aim)
+    return aim, *ratios(row["ours"][aim]["report"], row["known"][policy]["report"])
 
 
 def missed(row: dict, *, without: str = "") -> list[str]:
-    """Return the rules that no objective of ours is no worse than; leave out objectives `without` some word."""
-    kept = {aim: cell for aim, cell in row["ours"].items() if not without or without not in aim}
-    return [policy for policy in KNOWN if max(nearest({**row, "ours": kept}, policy)[1:]) > TOLERANCE]
+    """Return the rules that no candidate is no worse than; leave out objectives `without` some word."""
+    return [policy for policy in KNOWN if max(nearest(row, policy, without=without)[1:]) > TOLERANCE]
 
 
 def tables(results: Results) -> str:
@@ -103,7 +90,7 @@ def summary(results: Results) -> str:
         fine = [pair for pair in pairs if max(pair) <= TOLERANCE]
         clear = sum(min(pair) <= CLEARLY for pair in fine)
         curve = len(pairs) - sum(len(missed(row)) for row in rows)
-        unbudgeted = len(pairs) - sum(len(missed(row, without=" for ")) for row in rows)
+        unbudgeted = len(pairs) - sum(len(missed(row, without=BUDGET)) for row in rows)
         default = SETTINGS[key].shown[0]
         dominated = sum(
             min(ratios(row["ours"][default]["report"], row["known"][policy]["report"])) > TOLERANCE

@@ -18,6 +18,7 @@ from facefleet.core.scaling.idle import MARGIN, Gaps, latest
 
 _MOMENTS, _COUNTS = 24, 12  # tried, at most
 _KEPT = (0.5, 0.8)  # shares of the idle times after which giving up is tried, besides the longest to reckon with
+_GIVEN_UP = 0.2  # of what may be late, the part that comes after the longest idle time to reckon with: all others wait too
 _PHASES = (0.25, 0.75)  # of a look, at which work comes
 _SOON = 0.2  # see `lateness`: who is late anyway is begun soon after the boot
 _SLIVER = 0.3
@@ -89,7 +90,7 @@ def prewarm(gaps: Gaps, means: Means) -> Prewarm:
     counts = np.unique(np.geomspace(1, most, min(most, _COUNTS)).round())
     moments_s = np.unique(np.clip(np.linspace(_soonest_s(gaps, means), past.quiet_s.max(), _MOMENTS), 0, None))
     kept_s = np.quantile([gap_s for gap_s, _ in gaps], _KEPT) * (1 + MARGIN)
-    untils_s = np.array([*kept_s, latest(gaps, 100 * (1 - means.late_share))])
+    untils_s = np.array([*kept_s, latest(gaps, 100 * (1 - _GIVEN_UP * means.late_share))])
     costs, late = past.tried(moments_s, untils_s, counts)
     cost_of_none, late_of_none = past.without()
     fewest = min(late.min(), late_of_none)

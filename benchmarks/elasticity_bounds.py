@@ -2,7 +2,8 @@
 
 *Work*: no fleet pays for less than the work it does. *The clairvoyant* (`lab.simulate.clairvoyant`) knows the future
 and pays for boots; a good schedule, not a proven optimum. *Chance* (`elasticity_chance`): what a rule without foresight
-pays at least, even one that knows the laws by which the workload and the boots are drawn. *The known law*
+pays at least on average, even one that knows the laws by which the workload and the boots are drawn, if in the long run
+no more than 1 % of its requests wait longer than this p99. *The known law*
 (`elasticity_known_law`): what such a rule pays for bursts if it orders once for each; a search, no bound.
 """
 
@@ -19,7 +20,6 @@ from facefleet.lab.simulate.workload import Seconds, Workload
 
 _SEED = SEEDS["report"][0]
 _DAYS = 1.0  # of what repeats: a few bursts prove nothing
-_FLATTERED = 3.0  # standard deviations by which one sample's percentile may be better than the rule
 
 
 def bound(row: dict, setting: Setting, aim: str, trace: Workload) -> dict[str, float]:
@@ -72,7 +72,6 @@ def _chance(cell: Experiment, name: str, p99_s: float) -> float:
         world=cell.world,
         maximum=BOUNDS.maximum,
         p99_s=p99_s,
-        sigmas=_FLATTERED,
     )
     return CHANCE[name](sample)
 

@@ -1,0 +1,47 @@
+"""A search over integers: the cheapest rule of a family whose 99th percentile of waits is no longer than asked for."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+_STARTS = 3
+_CHANGED = 0.5  # of the numbers, each time
+Price = Callable[[tuple[int, ...]], tuple[float, float]]  # the numbers of a rule -> its p99 and its price
+
+
+def cheapest(price: Price, ranges: Sequence[range], start: Sequence[int], p99_s: float, *, tries: int) -> float:
+    """Return the lowest price found at no more than `p99_s`; infinite if no rule that was tried keeps it.
+
+    The (1+1) evolution strategy (Droste, Jansen and Wegener, Theoretical Computer Science 2002), begun a few times:
+    change some numbers of the best so far at random, keep what is no worse. Worse than any that keeps `p99_s` is who
+    does not, the longer its p99 the worse. What it finds is no less than the least price, with no proof of how near.
+
+    Args:
+        price: of the rule with these numbers.
+        ranges: of each number.
+        start: the numbers to begin with.
+        p99_s: the percentile to keep.
+        tries: how many rules are tried each time, at most.
+    """
+    known: dict[tuple[int, ...], tuple[float, float]] = {}
+
+    def score(numbers: tuple[int, ...]) -> tuple[float, float]:
+        if numbers not in known:
+            p99, paid = price(numbers)
+            known[numbers] = (max(p99, p99_s), paid if p99 <= p99_s else np.inf)
+        return known[numbers]
+
+    return min(_climb(score, ranges, start, np.random.default_rng(seed), tries)[1] for seed in range(_STARTS))
+
+
+def _climb(
+    score: Price, ranges: Sequence[range], start: Sequence[int], rng: np.random.Generator, tries: int
+) -> tuple[float, float]:
+    best = tuple(start)
+    for _ in range(tries):
+        steps = rng.geometric(0.4, len(best)) * rng.choice((-1, 1), len(best)) * (rng.random(len(best)) < _CHANGED)
+        moved = zip(best, steps, ranges, strict=True)
+        tried = tuple(int(np.clip(number + step, one.start, one.stop - 1)) for number, step, one in moved)
+        if score(tried) <= score(best):
+            best = tried
+    return score(best)

@@ -12,7 +12,7 @@ from facefleet.lab.simulate.workload import Seconds
 _DRAWS = 1000
 _GOLDEN = (np.sqrt(5) - 1) / 2
 # The law of `lab.simulate.workload`.
-_BURST, _BURST_S, _SOONEST_S, _LATEST_S = 100, 2.0, 570.0, 630.0
+BURST, _BURST_S, _SOONEST_S, _LATEST_S = 100, 2.0, 570.0, 630.0
 
 
 class Appointments:
@@ -24,8 +24,6 @@ class Appointments:
     is one burst: the time since the last and the phase of the look are spread evenly (a lattice), all else is drawn.
     """
 
-    burst = _BURST
-
     def __init__(self, cell: Experiment) -> None:
         self._cell = cell
         rng = np.random.default_rng(0)
@@ -33,10 +31,10 @@ class Appointments:
         tick_s = cell.world.tick_s
         seen_s = tick_s * (np.arange(_DRAWS) * _GOLDEN % 1)  # the last burst was seen so long after it began
         begins_s = _SOONEST_S + (_LATEST_S - _SOONEST_S) * even - seen_s
-        self._arrivals_s = begins_s + np.sort(rng.uniform(0, _BURST_S, (_BURST, _DRAWS)), axis=0)
+        self._arrivals_s = begins_s + np.sort(rng.uniform(0, _BURST_S, (BURST, _DRAWS)), axis=0)
         self._look_s = np.ceil(self._arrivals_s[0] / tick_s) * tick_s
         self._boots_s = cell.world.boot.draw(rng, cell.bounds.maximum * _DRAWS).reshape(-1, _DRAWS)
-        self._services_s = cell.service.draw(rng, _BURST * _DRAWS).reshape(_BURST, _DRAWS)
+        self._services_s = cell.service.draw(rng, BURST * _DRAWS).reshape(BURST, _DRAWS)
 
     def ranges(self) -> tuple[range, ...]:
         """Return what each of the five numbers may be."""

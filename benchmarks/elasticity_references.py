@@ -7,20 +7,23 @@ no bound; it says how much of what ours pays above the clairvoyant is the price 
 is on. *Azure*: told nothing, but tuned in hindsight on this very trace.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 
 import numpy as np
 
-from elasticity_appointments import Appointments
+from elasticity_appointments import BURST, Appointments
 from elasticity_search import cheapest
 from facefleet.core.fleet import Bounds, Decision, Observation, Policy
 from facefleet.core.scaling.moves import move_to
 from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.experiment import Experiment
 
-_TRIES = {"bursts": 600, "spiky": 80, "azure": 100}
-_PER_WORKER = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300)
-_CALM_S = (0, 1, 2, 3, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600)
+_TRIES = 300
+_WORKERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19)
+_PER_WORKER = (1, 3, 7, 15, 30, 50, 70, 100, 150, 300)
+_CALM_S = (0, 3, 7, 15, 30, 60, 120, 240, 480)
+_GONE_S = (5, 15, 30, 60, 120, 240, 480, np.inf)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,26 +55,30 @@ class Told:
 
 @dataclass(frozen=True)
 class Level:
-    """How many workers are wanted, and when a request was last seen to wait."""
+    """How many workers are wanted, when a request was last seen to wait, and when one last came, up to which total."""
 
     workers: int = 0
     waited_s: float = 0.0
+    came_s: float = 0.0
+    total: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """A worker for so many that wait, kept until none has waited for so long.
+    """A worker for so many that wait, kept until none has waited for so long, and a few for longer.
 
     Attributes:
-        always, most: the fewest and the most workers.
+        few, most: the fewest and the most workers.
         per_worker: requests that wait, for each worker wanted.
-        calm_s: how long nothing must have waited before the fleet goes back to `always`.
+        calm_s: how long nothing must have waited before the fleet goes back to `few`.
+        gone_s: how long nothing must have come before these go, too.
     """
 
-    always: int
+    few: int
     most: int
     per_worker: int
     calm_s: float
+    gone_s: float
     name: str = "tuned in hindsight"
 
     def begin(self) -> Level:
@@ -80,12 +87,15 @@ class Tuned:
 
     def decide(self, seen: Observation, bounds: Bounds, memory: Level) -> tuple[Decision, Level]:
         """Want as many as what waits asks for, or as were wanted since it was calm."""
-        wanted = min(self.most, -(-seen.visible // self.per_worker))
+        if seen.enqueued_total > memory.total:
+            memory = replace(memory, came_s=seen.now_s, total=seen.enqueued_total)
         if seen.visible > 0:
-            memory = Level(max(memory.workers, wanted), seen.now_s)
+            wanted = min(self.most, -(-seen.visible // self.per_worker))
+            memory = replace(memory, workers=max(memory.workers, wanted), waited_s=seen.now_s)
         elif seen.now_s - memory.waited_s >= self.calm_s:
-            memory = Level(self.always, memory.waited_s)
-        return move_to(max(memory.workers, self.always), seen, bounds, "by hindsight"), memory
+            memory = replace(memory, workers=0)
+        few = self.few if seen.now_s - memory.came_s < self.gone_s else 0
+        return move_to(max(memory.workers, few), seen, bounds, "by hindsight"), memory
 
 
 def spikes_s(duration_s: float, seed: int) -> tuple[tuple[float, float], ...]:
@@ -99,47 +109,39 @@ def spikes_s(duration_s: float, seed: int) -> tuple[tuple[float, float], ...]:
     return tuple(spikes)
 
 
-def reference(cell: Experiment, name: str, p99_s: float, seed: int) -> float:
-    """Return the worker-seconds of the cheapest reference found for this workload; infinite if none keeps `p99_s`."""
-    return {"bursts": _bursts, "spiky": _spiky, "azure": _azure}[name](cell, p99_s, seed)
-
-
-def _bursts(cell: Experiment, p99_s: float, seed: int) -> float:
-    arrivals_s = cell.workload(seed).arrivals_s
+def bursts(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES) -> float:
+    """Return the worker-seconds of the cheapest orders found that keep `p99_s` in the long run, for as many bursts."""
     orders = Appointments(cell)
-    counted = np.count_nonzero(arrivals_s >= cell.warmup_s) / orders.burst
-    return counted * cheapest(orders.price, orders.ranges(), orders.start(), p99_s, tries=_TRIES["bursts"])
+    requests = np.count_nonzero(cell.workload(seed).arrivals_s >= cell.warmup_s)
+    return requests / BURST * cheapest(orders.price, orders.ranges(), orders.start(), p99_s, tries=tries)
 
 
-def _spiky(cell: Experiment, p99_s: float, seed: int) -> float:
-    spikes = spikes_s(cell.workload(seed).duration_s, seed)
-    most = cell.bounds.maximum
-
-    def price(numbers: tuple[int, ...]) -> tuple[float, float]:
-        quiet, more = numbers
-        return _run(cell, Told(quiet=quiet, rush=min(most, quiet + more), spikes_s=spikes), seed)
-
-    return cheapest(price, (range(most + 1), range(most + 1)), (most, 0), p99_s, tries=_TRIES["spiky"])
+def spiky(cell: Experiment, p99_s: float, seed: int) -> float:
+    """Return the worker-seconds of the cheapest such rule that keeps `p99_s` on this very sample; all are tried."""
+    spikes, most = spikes_s(cell.workload(seed).duration_s, seed), cell.bounds.maximum
+    pairs = combinations_with_replacement(range(most + 1), 2)
+    runs = [_run(cell, Told(quiet=quiet, rush=rush, spikes_s=spikes), seed) for quiet, rush in pairs if rush]
+    return min((paid for p99, paid in runs if p99 <= p99_s), default=np.inf)
 
 
-def _azure(cell: Experiment, p99_s: float, seed: int) -> float:
-    most = cell.bounds.maximum
+def azure(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES) -> float:
+    """Return the worker-seconds of the cheapest rule found that keeps `p99_s` on this very trace."""
+    menus = (_WORKERS, _WORKERS, _PER_WORKER, _CALM_S, _GONE_S)
 
     def price(numbers: tuple[int, ...]) -> tuple[float, float]:
-        always, more, per_worker, calm = numbers
-        rule = Tuned(
-            always=always,
-            most=min(most, always + more),
-            per_worker=_PER_WORKER[per_worker],
-            calm_s=_CALM_S[calm],
-        )
+        few, most, per_worker, calm_s, gone_s = (menu[number] for menu, number in zip(menus, numbers, strict=True))
+        rule = Tuned(few=few, most=max(1, few, most), per_worker=per_worker, calm_s=calm_s, gone_s=gone_s)
         return _run(cell, rule, seed)
 
-    ranges = (range(most + 1), range(most + 1), range(len(_PER_WORKER)), range(len(_CALM_S)))
-    return cheapest(price, ranges, (most, 0, 0, len(_CALM_S) - 1), p99_s, tries=_TRIES["azure"])
+    ranges = tuple(range(len(menu)) for menu in menus)
+    start = (len(_WORKERS) // 2, len(_WORKERS) - 1, 0, 0, len(_GONE_S) - 1)
+    return cheapest(price, ranges, start, p99_s, tries=tries)
 
 
 def _run(cell: Experiment, rule: Policy, seed: int) -> tuple[float, float]:
     workload, services_s = cell.draw(seed)
     run = simulate(workload, services_s, rule, bounds=cell.bounds, world=cell.world, seed=seed, warmup_s=cell.warmup_s)
     return float(np.percentile(run.waits_s, 99)), run.billed_s
+
+
+REFERENCES = {"bursts": bursts, "spiky": spiky, "azure": azure}

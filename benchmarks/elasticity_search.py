@@ -6,6 +6,7 @@ import numpy as np
 
 _STARTS = 3
 _CHANGED = 0.5  # of the numbers, each time
+_FAR = 0.3  # of these, to anywhere; the others to nearby
 Price = Callable[[tuple[int, ...]], tuple[float, float]]  # the numbers of a rule -> its p99 and its price
 
 
@@ -37,11 +38,12 @@ def cheapest(price: Price, ranges: Sequence[range], start: Sequence[int], p99_s:
 def _climb(
     score: Price, ranges: Sequence[range], start: Sequence[int], rng: np.random.Generator, tries: int
 ) -> tuple[float, float]:
+    low, high = np.array([(one.start, one.stop) for one in ranges]).T
     best = tuple(start)
     for _ in range(tries):
-        steps = rng.geometric(0.4, len(best)) * rng.choice((-1, 1), len(best)) * (rng.random(len(best)) < _CHANGED)
-        moved = zip(best, steps, ranges, strict=True)
-        tried = tuple(int(np.clip(number + step, one.start, one.stop - 1)) for number, step, one in moved)
+        near = np.clip(best + rng.geometric(0.4, low.size) * rng.choice((-1, 1), low.size), low, high - 1)
+        moved = np.where(rng.random(low.size) < _FAR, rng.integers(low, high), near)
+        tried = tuple(np.where(rng.random(low.size) < _CHANGED, moved, best).tolist())
         if score(tried) <= score(best):
             best = tried
     return score(best)

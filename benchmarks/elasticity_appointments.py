@@ -4,6 +4,8 @@ Bursts are independent of each other once the fleet is gone, so many are played 
 place of a day one after the other. Not covered are fleets that stay from one burst to the next.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from facefleet.lab.simulate.experiment import Experiment
@@ -45,10 +47,10 @@ class Appointments:
         later = range(int((_LATEST_S - _SOONEST_S) / tick_s) + 1)
         return (range(1, most + 1), range(most + 1), range(most + 1), looks, later)
 
-    def start(self) -> tuple[int, ...]:
-        """Return the safest: all, as early as may be."""
-        most, _, _, looks, _ = self.ranges()
-        return (most.stop - 1, most.stop - 1, most.stop - 1, looks.start, 0)
+    def coarse(self) -> tuple[Sequence[int], ...]:
+        """Return a grid of these: all by the clock, at once."""
+        workers, timed, first, looks, later = self.ranges()
+        return workers[::3], timed[-1:], first[-1:], looks[::3], later[:1]
 
     def price(self, numbers: tuple[int, ...]) -> tuple[float, float]:
         """Return the 99th percentile of waits, and the worker-seconds of one burst."""

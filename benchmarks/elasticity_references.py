@@ -19,10 +19,10 @@ from facefleet.core.scaling.moves import move_to
 from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.experiment import Experiment
 
-_TRIES = 300
+_TRIES = 150
 _WORKERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19)
-_PER_WORKER = (1, 3, 7, 15, 30, 50, 70, 100, 150, 300)
-_CALM_S = (0, 3, 7, 15, 30, 60, 120, 240, 480)
+_PER_WORKER = (1, 3, 7, 15, 30, 50, 70, 100, 300)
+_CALM_S = (0, 5, 15, 30, 60, 120, 240, 480)
 _GONE_S = (5, 15, 30, 60, 120, 240, 480, np.inf)
 
 
@@ -113,7 +113,7 @@ def bursts(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES) ->
     """Return the worker-seconds of the cheapest orders found that keep `p99_s` in the long run, for as many bursts."""
     orders = Appointments(cell)
     requests = np.count_nonzero(cell.workload(seed).arrivals_s >= cell.warmup_s)
-    return requests / BURST * cheapest(orders.price, orders.ranges(), orders.start(), p99_s, tries=tries)
+    return requests / BURST * cheapest(orders.price, orders.ranges(), orders.coarse(), p99_s, tries=tries)
 
 
 def spiky(cell: Experiment, p99_s: float, seed: int) -> float:
@@ -126,16 +126,16 @@ def spiky(cell: Experiment, p99_s: float, seed: int) -> float:
 
 def azure(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES) -> float:
     """Return the worker-seconds of the cheapest rule found that keeps `p99_s` on this very trace."""
-    menus = (_WORKERS, _WORKERS, _PER_WORKER, _CALM_S, _GONE_S)
+    menus: tuple[tuple[float, ...], ...] = (_WORKERS, _WORKERS, _PER_WORKER, _CALM_S, _GONE_S)
 
     def price(numbers: tuple[int, ...]) -> tuple[float, float]:
         few, most, per_worker, calm_s, gone_s = (menu[number] for menu, number in zip(menus, numbers, strict=True))
         rule = Tuned(few=few, most=max(1, few, most), per_worker=per_worker, calm_s=calm_s, gone_s=gone_s)
         return _run(cell, rule, seed)
 
-    ranges = tuple(range(len(menu)) for menu in menus)
-    start = (len(_WORKERS) // 2, len(_WORKERS) - 1, 0, 0, len(_GONE_S) - 1)
-    return cheapest(price, ranges, start, p99_s, tries=tries)
+    few, most, per_worker, calm_s, gone_s = ranges = tuple(range(len(menu)) for menu in menus)
+    coarse = few[:10], most[-1:], per_worker[::2], calm_s[::2], gone_s[-1:]
+    return cheapest(price, ranges, coarse, p99_s, tries=tries)
 
 
 def _run(cell: Experiment, rule: Policy, seed: int) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.experiment import Experiment
 
 _TRIES = 150
+_TRIES_BURSTS = 500  # a rule costs less to try there
 _WORKERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19)
 _PER_WORKER = (1, 3, 7, 15, 30, 50, 70, 100, 300)
 _CALM_S = (0, 5, 15, 30, 60, 120, 240, 480)
@@ -109,7 +110,7 @@ def spikes_s(duration_s: float, seed: int) -> tuple[tuple[float, float], ...]:
     return tuple(spikes)
 
 
-def bursts(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES) -> float:
+def bursts(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES_BURSTS) -> float:
     """Return the worker-seconds of the cheapest orders found that keep `p99_s` in the long run, for as many bursts."""
     orders = Appointments(cell)
     requests = np.count_nonzero(cell.workload(seed).arrivals_s >= cell.warmup_s)
@@ -120,7 +121,7 @@ def spiky(cell: Experiment, p99_s: float, seed: int) -> float:
     """Return the worker-seconds of the cheapest such rule that keeps `p99_s` on this very sample; all are tried."""
     spikes, most = spikes_s(cell.workload(seed).duration_s, seed), cell.bounds.maximum
     pairs = combinations_with_replacement(range(most + 1), 2)
-    runs = [_run(cell, Told(quiet=quiet, rush=rush, spikes_s=spikes), seed) for quiet, rush in pairs if rush]
+    runs = [played(cell, Told(quiet=quiet, rush=rush, spikes_s=spikes), seed) for quiet, rush in pairs if rush]
     return min((paid for p99, paid in runs if p99 <= p99_s), default=np.inf)
 
 
@@ -131,14 +132,15 @@ def azure(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES) -> 
     def price(numbers: tuple[int, ...]) -> tuple[float, float]:
         few, most, per_worker, calm_s, gone_s = (menu[number] for menu, number in zip(menus, numbers, strict=True))
         rule = Tuned(few=few, most=max(1, few, most), per_worker=per_worker, calm_s=calm_s, gone_s=gone_s)
-        return _run(cell, rule, seed)
+        return played(cell, rule, seed)
 
     few, most, per_worker, calm_s, gone_s = ranges = tuple(range(len(menu)) for menu in menus)
     coarse = few[:10], most[-1:], per_worker[::2], calm_s[::2], gone_s[-1:]
     return cheapest(price, ranges, coarse, p99_s, tries=tries)
 
 
-def _run(cell: Experiment, rule: Policy, seed: int) -> tuple[float, float]:
+def played(cell: Experiment, rule: Policy, seed: int) -> tuple[float, float]:
+    """Return the 99th percentile of waits and the worker-seconds of a rule on one sample."""
     workload, services_s = cell.draw(seed)
     run = simulate(workload, services_s, rule, bounds=cell.bounds, world=cell.world, seed=seed, warmup_s=cell.warmup_s)
     return float(np.percentile(run.waits_s, 99)), run.billed_s

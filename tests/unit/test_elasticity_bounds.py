@@ -93,13 +93,13 @@ def test_no_order_before_a_burst_or_after_is_cheaper_than_the_bound(chance, befo
     assert nearly * cost < bound < cost
 
 
-def cell(name, service="exp:0.05", *, hours=1.0, rate_hz=1.0, warmup_s=0.0):
+def cell(name, service="exp:0.05", *, hours=1.0, rate_hz=1.0, warmup_s=0.0, maximum=19):
     shape = Shape(rate_hz=rate_hz, duration_s=hours * 3600)
     return Experiment(
         workload=lambda seed: synthetic(name, shape, seed),
         service=durations(service),
         world=EC2,
-        bounds=Bounds(minimum=0, maximum=19),
+        bounds=Bounds(minimum=0, maximum=maximum),
         warmup_s=warmup_s,
     )
 
@@ -133,11 +133,11 @@ class Clock:
 def test_bursts_played_at_once_come_to_what_the_simulator_says(benchmark_module, numbers):
     """Orders by the clock, in two parts, and at sight."""
     appointments = benchmark_module("elasticity_appointments").Appointments
-    days = cell("bursts", "exp:1", hours=60)
+    days = cell("bursts", "exp:1", hours=30)
     workload, services_s = days.draw(1)
     run = simulate(workload, services_s, Clock(numbers), bounds=days.bounds, world=EC2, seed=1, warmup_s=900.0)
     p99_s, paid_s = appointments(days).price(numbers)
-    assert p99_s == pytest.approx(np.percentile(run.waits_s, 99), rel=0.15)
+    assert p99_s == pytest.approx(np.percentile(run.waits_s, 99), rel=0.2)
     assert paid_s == pytest.approx(run.billed_s * 100 / run.waits_s.size, rel=0.03)
 
 
@@ -145,10 +145,10 @@ def test_who_knows_the_law_of_the_bursts_pays_no_less_than_the_bound(chance, ben
     """And less than somebody who waits for longer than the law asks for."""
     references = benchmark_module("elasticity_references")
     day = cell("bursts", hours=25, warmup_s=3600.0)
-    billed_s = references.bursts(day, 3.5, 1, tries=60)
+    billed_s = references.bursts(day, 4.0, 1, tries=60)
     bursts = round(day.workload(1).arrivals_s.size / 100) - 6
-    assert chance.bursts(sample(chance, 100 * bursts, bursts * 600.0, p99_s=3.5)) < billed_s
-    assert billed_s < bursts * (45 + 75 + 15)
+    assert chance.bursts(sample(chance, 100 * bursts, bursts * 600.0, p99_s=4.0)) < billed_s
+    assert billed_s < bursts * (45 + 60 + 15)
 
 
 def test_a_percentile_that_no_order_keeps_has_no_price(benchmark_module):
@@ -164,8 +164,9 @@ def test_the_search_finds_the_cheapest_corner_that_keeps_the_percentile(benchmar
     def price(numbers):
         return 60.0 - numbers[0] - numbers[1], numbers[0] + 3.0 * numbers[1]
 
-    assert cheapest(price, ranges, (0, 0), 25.0, tries=400) == 29 + 3 * 6
-    assert cheapest(price, ranges, (0, 0), 1.0, tries=400) == float("inf")
+    coarse = ((0, 15), (0, 15))
+    assert cheapest(price, ranges, coarse, 25.0, tries=400) == 29 + 3 * 6
+    assert cheapest(price, ranges, coarse, 1.0, tries=400) == float("inf")
 
 
 def test_the_spikes_told_are_those_of_the_workload(benchmark_module):
@@ -182,8 +183,8 @@ def test_the_spikes_told_are_those_of_the_workload(benchmark_module):
 
 def test_who_is_told_of_spikes_pays_less_than_a_fixed_fleet_and_more_than_the_work(benchmark_module):
     references = benchmark_module("elasticity_references")
-    spiky = cell("spiky", "exp:5", hours=0.5, rate_hz=2.0)
-    p99_s, fixed_s = references._run(spiky, references.Told(quiet=14, rush=14, spikes_s=()), 3)
+    spiky = cell("spiky", "exp:5", hours=0.5, rate_hz=0.5, maximum=5)
+    p99_s, fixed_s = references.played(spiky, references.Told(quiet=4, rush=4, spikes_s=()), 3)
     assert spiky.draw(3)[1].sum() < references.spiky(spiky, p99_s, 3) < fixed_s
 
 
@@ -194,9 +195,20 @@ def test_a_rule_tuned_in_hindsight_scales_up_and_keeps_few_and_lets_them_go(benc
     trace = replace(cell("steady", "1"), workload=lambda _seed: rush)
 
     def paid(few, gone_s):
-        return references._run(trace, references.Tuned(few=few, most=10, per_worker=5, calm_s=30.0, gone_s=gone_s), 1)
+        return references.played(trace, references.Tuned(few=few, most=10, per_worker=5, calm_s=30.0, gone_s=gone_s), 1)
 
     nobody, later, never = paid(0, 5.0), paid(2, 600.0), paid(2, np.inf)
     assert 600 < nobody[1] < later[1] < 10 * 180 + 2 * 700
     assert never[1] - later[1] == pytest.approx(2 * 2940, rel=0.02)
-    assert references.azure(trace, nobody[0], 1, tries=40) <= never[1]
+
+
+def test_the_rule_tuned_in_hindsight_is_no_dearer_than_a_fixed_fleet(benchmark_module, monkeypatch):
+    """On a trace that is busy for a sixth of the time, and by less than the work it does."""
+    references = benchmark_module("elasticity_references")
+    monkeypatch.setattr(references, "_PER_WORKER", (3, 30))
+    monkeypatch.setattr(references, "_CALM_S", (60,))
+    busy = Workload(name="busy", arrivals_s=np.arange(300, 400, 0.2), duration_s=600.0)
+    trace = replace(cell("steady", "1", maximum=6), workload=lambda _seed: busy)
+    fixed = references.Tuned(few=6, most=6, per_worker=1, calm_s=60.0, gone_s=np.inf)
+    p99_s, paid_s = references.played(trace, fixed, 1)
+    assert trace.draw(1)[1].sum() < references.azure(trace, p99_s, 1, tries=20) <= paid_s

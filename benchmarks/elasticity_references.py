@@ -114,7 +114,7 @@ def bursts(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES_BUR
     """Return the worker-seconds of the cheapest orders found that keep `p99_s` in the long run, for as many bursts."""
     orders = Appointments(cell)
     requests = np.count_nonzero(cell.workload(seed).arrivals_s >= cell.warmup_s)
-    return requests / BURST * cheapest(orders.price, orders.ranges(), orders.coarse(), p99_s, tries=tries)
+    return float(requests / BURST * cheapest(orders.price, orders.ranges(), orders.coarse(), p99_s, tries=tries))
 
 
 def spiky(cell: Experiment, p99_s: float, seed: int) -> float:

@@ -139,6 +139,8 @@ def bursts(sample: Sample, step_s: float = 0.5) -> float:
     `u + p99_s`, whichever way the load is shared. A linear programme finds the cheapest orders: so many at each moment
     before the burst, unless it has come already, and so many at the look after it began, by when that look is. Boots
     are independent of all else, so their expectation is what counts, whatever is decided on seeing some of them.
+    Requests that are late before anybody ordered after the burst began can be there are left to a whole number of
+    workers, decided before: at best all are ready then, and what is late on average is convex in their number.
     Paid are all idle and booting times plus the work, or the billing minimums, whichever is dearer. Nobody is let go
     before the burst: it becomes ever likelier, so who was worth keeping so far is worth more from now on.
     """
@@ -159,14 +161,32 @@ def bursts(sample: Sample, step_s: float = 0.5) -> float:
     before = np.where(possible, by_age[:, age], 0.0) / _BURST  # (into, came, ordered)
     after = np.array([begun.within(due_s - look - boots_s).mean(axis=1) for look in looks_s]) / _BURST  # (looks, into)
     shares = into_s / _BURST_S
+    blind = due_s[:, 0] < boots_s[0]
+    least_late = _least_late(sample, shares[blind], due_s[blind, 0])
     minimum_s = sample.world.billing.minimum_s
     prices = []
     for least_s, fixed_s in ((0.0, work_s), (minimum_s, 0.0)):
         paid_s = np.maximum(np.maximum(early_s - step_s, sample.world.boot.mean_s), least_s)
         costs = np.where(possible, paid_s, 0.0).mean(axis=0)
         boot_s = float(np.maximum(boots_s, least_s).mean())
-        prices.append(fixed_s + _cheapest(costs, boot_s, before, after, shares, possible, sample.maximum))
+        prices.append(fixed_s + _cheapest(costs, boot_s, before, after, shares, least_late, possible, sample.maximum))
     return count * max(prices)
+
+
+def _least_late(sample: Sample, shares: Seconds, due_s: Seconds) -> Seconds:
+    """Return (maximum + 1,) the least late share of a burst, by how many workers were ordered before it began.
+
+    A sum of independent, equal numbers in a convex function is convex in how many there are, and so is the maximum over
+    the moments.
+    """
+    rng, shape = np.random.default_rng(4), (sample.maximum, _REPETITIONS, _BURST)
+    done_s = sample.service.draw(rng, int(np.prod(shape))).reshape(shape).cumsum(axis=2)
+    least = np.zeros(sample.maximum + 1)
+    for share, due in zip(shares, due_s, strict=True):
+        begun = (1 + (done_s <= due).sum(axis=2)).cumsum(axis=0)
+        late = np.maximum(0.0, share - begun / _BURST).mean(axis=1)
+        least = np.maximum(least, np.concatenate(([share], late)))
+    return least
 
 
 def _cheapest(
@@ -175,6 +195,7 @@ def _cheapest(
     before: Seconds,
     after: Seconds,
     shares: Seconds,
+    least_late: Seconds,
     possible: NDArray[np.bool_],
     maximum: int,
 ) -> float:
@@ -195,12 +216,24 @@ def _cheapest(
         for u in range(into)
     ]
     room = [spread @ csr_array(possible.astype(float)), csr_array((cells, came * into)), eye_array(cells), None]
+    # late, on average over the looks >= the line through the least for n and n + 1, at the number ordered before
+    slopes = np.diff(least_late)
+    crossings = least_late[:-1] - slopes * np.arange(slopes.size)
+    average = kron(eye_array(came), np.full((1, looks), 1 / looks))
+    whole = [
+        kron(slopes[:, None], csr_array(possible.astype(float))),
+        None,
+        None,
+        -kron(np.ones((slopes.size, 1)), average),
+    ]
     mean = [None, None, None, csr_array(np.full((1, cells), 1 / cells))]
-    limits = np.concatenate((np.repeat(-shares, cells), np.full(cells, float(maximum)), [_LATE]))
+    limits = np.concatenate(
+        (np.repeat(-shares, cells), np.full(cells, float(maximum)), -np.repeat(crossings, came), [_LATE])
+    )
     objective = np.concatenate((costs, np.zeros(came * into), np.full(cells, boot_s / cells), np.zeros(cells)))
     best = linprog(
         objective,
-        A_ub=bmat([*by_cell, room, mean], format="csr"),
+        A_ub=bmat([*by_cell, room, whole, mean], format="csr"),
         b_ub=limits,
         A_eq=equal,
         b_eq=np.zeros(came * into),

@@ -66,7 +66,8 @@ def test_a_trickle_needs_no_more_than_a_fixed_fleet_but_nearly(chance, service, 
     ("before", "ordered_s", "after", "service", "nearly"),
     [
         (1, 516.0, 0, "exp:0.05", 0.85),
-        (16, 520.0, 0, "exp:1", 0.6),
+        (16, 520.0, 0, "exp:1", 0.75),
+        (2, 520.0, 0, "exp:0.05", 0.8),
         (0, 600.0, 4, "exp:1", 0.6),
         (0, 600.0, 8, "exp:5", 0.6),
         (4, 525.0, 4, "exp:5", 0.6),
@@ -212,3 +213,12 @@ def test_the_rule_tuned_in_hindsight_is_no_dearer_than_a_fixed_fleet(benchmark_m
     fixed = references.Tuned(few=6, most=6, per_worker=1, calm_s=60.0, gone_s=np.inf)
     p99_s, paid_s = references.played(trace, fixed, 1)
     assert trace.draw(1)[1].sum() < references.azure(trace, p99_s, 1, tries=20) <= paid_s
+
+
+def test_each_further_worker_saves_no_more_late_requests_than_the_one_before(chance):
+    """One worker of 0.1 s a request begins 26 in 2.55 s, so at least 0.74 of a burst is late; four begin all."""
+    least = chance._least_late(sample(chance, 1200, 7200.0, service="0.1"), np.array([1.0]), np.array([2.55]))
+    assert least[:5] == pytest.approx([1.0, 0.74, 0.48, 0.22, 0.0])
+    random = chance._least_late(sample(chance, 1200, 7200.0, service="exp:0.1"), np.array([1.0]), np.array([2.55]))
+    assert np.all(random >= least - 1e-3)
+    assert np.all(np.diff(random, 2) > -1e-3)

@@ -1,8 +1,10 @@
 """What a rule without foresight costs at least: it may know every law of chance, and no draw.
 
-Each function returns worker-seconds that no such rule undercuts on average while it shows a 99th percentile of waits.
-They relax: waits by expectations (Jensen's inequality), workers to fractions, looks to any moment, and share the load
-perfectly. So the least possible is higher, and 0 means that nothing is known, not that it could be had for nothing.
+Each function returns the worker-seconds that no such rule undercuts on average while no more than 1 % of the requests
+wait longer than `p99_s` in the long run, over all the draws that the laws allow. Nothing is said about one sample: in a
+lucky one a rule may pay less, or show a better percentile than it keeps. They relax: waits by expectations (Jensen's
+inequality), workers to fractions, looks to any moment, and share the load perfectly. So the least possible is higher,
+and 0 means that nothing is known, not that it could be had for nothing.
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from facefleet.lab.simulate.durations import Durations
 from facefleet.lab.simulate.fleet import World
 from facefleet.lab.simulate.workload import Seconds
 
-_LATE = 0.01  # of the requests may wait longer than the 99th percentile
+_LATE = 0.01  # of the requests may wait longer than `p99_s`, in the long run
 _DRAWS, _REPETITIONS = 20_000, 2_000
 # The laws of `lab.simulate.workload`.
 _SINGLE_S = 60.0
@@ -31,8 +33,7 @@ class Sample:
     Attributes:
         requests, work_s, span_s: how many came, what they take in all, and over how long.
         maximum: the most workers at a time.
-        p99_s: the wait that 99 % of the requests do not exceed.
-        sigmas: by how many standard deviations a sample's percentile may flatter a rule.
+        p99_s: the wait that 99 % of the requests do not exceed in the long run; that of the one request of `single`.
     """
 
     requests: int
@@ -42,7 +43,6 @@ class Sample:
     world: World
     maximum: int
     p99_s: float
-    sigmas: float
 
     def boots_s(self) -> Seconds:
         """Return draws of the boot."""
@@ -56,17 +56,6 @@ class Sample:
         """Return how many requests, up to `most`, a worker begins in how long."""
         works_s = self.service.draw(np.random.default_rng(2), _REPETITIONS * (most - 1)).reshape(_REPETITIONS, -1)
         return Begun(np.sort(works_s.cumsum(axis=1).ravel()), _REPETITIONS)
-
-    def allowed(self, occasions: float) -> float:
-        """Return the late share a rule may have in the long run and yet show this percentile in the sample.
-
-        Lateness comes in `occasions` that are independent, and each has a share of at most 1; so the variance of each
-        is at most `mean (1 - mean)` (Bhatia and Davis, 2000), and the mean m is at most so far above what the sample
-        shows that (m - 0.01)^2 = sigmas^2 m (1 - m) / occasions (Wilson, 1927).
-        """
-        spread = self.sigmas * self.sigmas / occasions
-        middle = (_LATE + spread / 2) / (1 + spread)
-        return float(middle + np.sqrt(max(0.0, middle * middle - _LATE * _LATE / (1 + spread))))
 
 
 @dataclass(frozen=True)
@@ -134,7 +123,7 @@ def trickle(sample: Sample) -> float:
     )
     limits = np.concatenate(
         (
-            [sample.allowed(sample.requests), 1, 1],
+            [_LATE, 1, 1],
             np.full(phases, _TRICKLE_HZ * tick_s / phases),
             np.zeros(phases),
         )
@@ -150,6 +139,8 @@ def bursts(sample: Sample, step_s: float = 0.5) -> float:
     `u + p99_s`, whichever way the load is shared. A linear programme finds the cheapest orders: so many at each moment
     before the burst, unless it has come already, and so many at the look after it began, by when that look is. Boots
     are independent of all else, so their expectation is what counts, whatever is decided on seeing some of them.
+    Requests that are late before anybody ordered after the burst began can be there are left to a whole number of
+    workers, decided before: at best all are ready then, and what is late on average is convex in their number.
     Paid are all idle and booting times plus the work, or the billing minimums, whichever is dearer. Nobody is let go
     before the burst: it becomes ever likelier, so who was worth keeping so far is worth more from now on.
     """
@@ -170,15 +161,32 @@ def bursts(sample: Sample, step_s: float = 0.5) -> float:
     before = np.where(possible, by_age[:, age], 0.0) / _BURST  # (into, came, ordered)
     after = np.array([begun.within(due_s - look - boots_s).mean(axis=1) for look in looks_s]) / _BURST  # (looks, into)
     shares = into_s / _BURST_S
-    late = sample.allowed(count)
+    blind = due_s[:, 0] < boots_s[0]
+    least_late = _least_late(sample, shares[blind], due_s[blind, 0])
     minimum_s = sample.world.billing.minimum_s
     prices = []
     for least_s, fixed_s in ((0.0, work_s), (minimum_s, 0.0)):
         paid_s = np.maximum(np.maximum(early_s - step_s, sample.world.boot.mean_s), least_s)
         costs = np.where(possible, paid_s, 0.0).mean(axis=0)
         boot_s = float(np.maximum(boots_s, least_s).mean())
-        prices.append(fixed_s + _cheapest(costs, boot_s, before, after, shares, late, possible, sample.maximum))
+        prices.append(fixed_s + _cheapest(costs, boot_s, before, after, shares, least_late, possible, sample.maximum))
     return count * max(prices)
+
+
+def _least_late(sample: Sample, shares: Seconds, due_s: Seconds) -> Seconds:
+    """Return (maximum + 1,) the least late share of a burst, by how many workers were ordered before it began.
+
+    A sum of independent, equal numbers in a convex function is convex in how many there are, and so is the maximum over
+    the moments.
+    """
+    rng, shape = np.random.default_rng(4), (sample.maximum, _REPETITIONS, _BURST)
+    done_s = sample.service.draw(rng, int(np.prod(shape))).reshape(shape).cumsum(axis=2)
+    least = np.zeros(sample.maximum + 1)
+    for share, due in zip(shares, due_s, strict=True):
+        begun = (1 + (done_s <= due).sum(axis=2)).cumsum(axis=0)
+        late = np.maximum(0.0, share - begun / _BURST).mean(axis=1)
+        least = np.maximum(least, np.concatenate(([share], late)))
+    return least
 
 
 def _cheapest(
@@ -187,7 +195,7 @@ def _cheapest(
     before: Seconds,
     after: Seconds,
     shares: Seconds,
-    late: float,
+    least_late: Seconds,
     possible: NDArray[np.bool_],
     maximum: int,
 ) -> float:
@@ -208,12 +216,24 @@ def _cheapest(
         for u in range(into)
     ]
     room = [spread @ csr_array(possible.astype(float)), csr_array((cells, came * into)), eye_array(cells), None]
+    # late, on average over the looks >= the line through the least for n and n + 1, at the number ordered before
+    slopes = np.diff(least_late)
+    crossings = least_late[:-1] - slopes * np.arange(slopes.size)
+    average = kron(eye_array(came), np.full((1, looks), 1 / looks))
+    whole = [
+        kron(slopes[:, None], csr_array(possible.astype(float))),
+        None,
+        None,
+        -kron(np.ones((slopes.size, 1)), average),
+    ]
     mean = [None, None, None, csr_array(np.full((1, cells), 1 / cells))]
-    limits = np.concatenate((np.repeat(-shares, cells), np.full(cells, float(maximum)), [late]))
+    limits = np.concatenate(
+        (np.repeat(-shares, cells), np.full(cells, float(maximum)), -np.repeat(crossings, came), [_LATE])
+    )
     objective = np.concatenate((costs, np.zeros(came * into), np.full(cells, boot_s / cells), np.zeros(cells)))
     best = linprog(
         objective,
-        A_ub=bmat([*by_cell, room, mean], format="csr"),
+        A_ub=bmat([*by_cell, room, whole, mean], format="csr"),
         b_ub=limits,
         A_eq=equal,
         b_eq=np.zeros(came * into),

@@ -1,30 +1,40 @@
-"""The bounds of benchmarks/elasticity_chance.py: no rule that knows the laws is cheaper."""
+"""The bounds and references of benchmarks/elasticity_*.py: no rule that knows the laws is cheaper than the bound."""
 
+import importlib
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facefleet.core.fleet import Bounds
+from facefleet.core.scaling.moves import move_to
 from facefleet.core.scaling.terms import Billing
 from facefleet.lab.simulate.durations import durations
+from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.experiment import Experiment
 from facefleet.lab.simulate.fleet import World
-from facefleet.lab.simulate.workload import Shape, synthetic
+from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 EC2 = World(boot=durations("30-60"), tick_s=5.0, billing=Billing(minimum_s=60.0))
 
 
 @pytest.fixture
-def chance(monkeypatch):
+def benchmark_module(monkeypatch):
+    """Import a module of benchmarks/ by its name."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import elasticity_chance
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if name.startswith("elasticity_"):
+            del sys.modules[name]
 
-    yield elasticity_chance
-    sys.modules.pop("elasticity_chance", None)
+
+@pytest.fixture
+def chance(benchmark_module):
+    return benchmark_module("elasticity_chance")
 
 
 def sample(chance, requests, span_s, *, service="exp:0.05", p99_s=0.0, world=EC2):
@@ -37,7 +47,6 @@ def sample(chance, requests, span_s, *, service="exp:0.05", p99_s=0.0, world=EC2
         world=world,
         maximum=19,
         p99_s=p99_s,
-        sigmas=0.0,
     )
 
 
@@ -53,19 +62,12 @@ def test_a_trickle_needs_no_more_than_a_fixed_fleet_but_nearly(chance, service, 
     assert 0.85 * workers * 7200 < bound < workers * 7200
 
 
-def test_a_sample_of_few_bursts_may_flatter_a_rule_by_as_much_as_wilson_says(chance):
-    few = replace(sample(chance, 1200, 7200.0), sigmas=3.0)
-    late = few.allowed(12)
-    assert (late - 0.01) ** 2 == pytest.approx(9 * late * (1 - late) / 12)
-    assert replace(few, sigmas=0.0).allowed(12) == pytest.approx(0.01)
-    assert chance.bursts(few) < chance.bursts(replace(few, sigmas=0.0))
-
-
 @pytest.mark.parametrize(
     ("before", "ordered_s", "after", "service", "nearly"),
     [
         (1, 516.0, 0, "exp:0.05", 0.85),
-        (16, 520.0, 0, "exp:1", 0.6),
+        (16, 520.0, 0, "exp:1", 0.75),
+        (2, 520.0, 0, "exp:0.05", 0.8),
         (0, 600.0, 4, "exp:1", 0.6),
         (0, 600.0, 8, "exp:5", 0.6),
         (4, 525.0, 4, "exp:5", 0.6),
@@ -92,35 +94,131 @@ def test_no_order_before_a_burst_or_after_is_cheaper_than_the_bound(chance, befo
     assert nearly * cost < bound < cost
 
 
-@pytest.fixture
-def known_law(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import elasticity_known_law
-
-    yield elasticity_known_law
-    sys.modules.pop("elasticity_known_law", None)
-
-
-def a_day_of_bursts(service="exp:0.05"):
-    shape = Shape(rate_hz=1.0, duration_s=25 * 3600.0)
+def cell(name, service="exp:0.05", *, hours=1.0, rate_hz=1.0, warmup_s=0.0, maximum=19):
+    shape = Shape(rate_hz=rate_hz, duration_s=hours * 3600)
     return Experiment(
-        workload=lambda seed: synthetic("bursts", shape, seed),
+        workload=lambda seed: synthetic(name, shape, seed),
         service=durations(service),
         world=EC2,
-        bounds=Bounds(minimum=0, maximum=19),
-        warmup_s=3600.0,
+        bounds=Bounds(minimum=0, maximum=maximum),
+        warmup_s=warmup_s,
     )
 
 
-def test_who_knows_the_law_of_the_bursts_pays_no_less_than_the_bound(chance, known_law):
+@dataclass(frozen=True)
+class Clock:
+    """The rule that `Appointments` plays, as a controller would run it; its memory: when a burst began, and its end."""
+
+    numbers: tuple[int, ...]
+    name: str = "clock"
+
+    def begin(self):
+        return 0.0, 0
+
+    def decide(self, seen, bounds, memory):
+        workers, timed, first, looks, later = self.numbers
+        since_s, total = memory
+        if seen.enqueued_total > total:
+            since_s, total = seen.now_s, 100 * -(-seen.enqueued_total // 100)
+        passed = round((seen.now_s - since_s) / EC2.tick_s)
+        if seen.visible > 0 or seen.enqueued_total < total:
+            want = workers
+        elif passed >= looks:
+            want = min(workers, max(first, timed) if passed >= looks + later else min(first, timed))
+        else:
+            want = 0
+        return move_to(want, seen, bounds, "clock"), (since_s, total)
+
+
+@pytest.mark.parametrize("numbers", [(12, 12, 12, 103, 0), (10, 6, 4, 103, 3), (5, 0, 0, 103, 0)])
+def test_bursts_played_at_once_come_to_what_the_simulator_says(benchmark_module, numbers):
+    """Orders by the clock, in two parts, and at sight."""
+    appointments = benchmark_module("elasticity_appointments").Appointments
+    days = cell("bursts", "exp:1", hours=30)
+    workload, services_s = days.draw(1)
+    run = simulate(workload, services_s, Clock(numbers), bounds=days.bounds, world=EC2, seed=1, warmup_s=900.0)
+    p99_s, paid_s = appointments(days).price(numbers)
+    assert p99_s == pytest.approx(np.percentile(run.waits_s, 99), rel=0.2)
+    assert paid_s == pytest.approx(run.billed_s * 100 / run.waits_s.size, rel=0.03)
+
+
+def test_who_knows_the_law_of_the_bursts_pays_no_less_than_the_bound(chance, benchmark_module):
     """And less than somebody who waits for longer than the law asks for."""
-    cell = a_day_of_bursts()
-    billed_s = known_law.known_law(cell, 3.5, seed=1)
-    bursts = round(cell.workload(1).arrivals_s.size / 100) - 6
-    assert chance.bursts(sample(chance, 100 * bursts, bursts * 600.0, p99_s=3.5)) < billed_s
-    assert billed_s < bursts * (45 + 75 + 15)
+    references = benchmark_module("elasticity_references")
+    day = cell("bursts", hours=25, warmup_s=3600.0)
+    billed_s = references.bursts(day, 4.0, 1, tries=60)
+    bursts = round(day.workload(1).arrivals_s.size / 100) - 6
+    assert chance.bursts(sample(chance, 100 * bursts, bursts * 600.0, p99_s=4.0)) < billed_s
+    assert billed_s < bursts * (45 + 60 + 15)
 
 
-def test_a_percentile_that_no_single_order_keeps_has_no_price(known_law):
+def test_a_percentile_that_no_order_keeps_has_no_price(benchmark_module):
     """A hundred requests of five seconds, nineteen at a time, take more than twenty."""
-    assert known_law.known_law(a_day_of_bursts("5"), 2.0, seed=1) == float("inf")
+    references = benchmark_module("elasticity_references")
+    assert references.bursts(cell("bursts", "5"), 2.0, 1, tries=5) == float("inf")
+
+
+def test_the_search_finds_the_cheapest_corner_that_keeps_the_percentile(benchmark_module):
+    cheapest = benchmark_module("elasticity_search").cheapest
+    ranges = (range(30), range(30))
+
+    def price(numbers):
+        return 60.0 - numbers[0] - numbers[1], numbers[0] + 3.0 * numbers[1]
+
+    coarse = ((0, 15), (0, 15))
+    assert cheapest(price, ranges, coarse, 25.0, tries=400) == 29 + 3 * 6
+    assert cheapest(price, ranges, coarse, 1.0, tries=400) == float("inf")
+
+
+def test_the_spikes_told_are_those_of_the_workload(benchmark_module):
+    """Inside six times as many requests come as outside."""
+    spiky = cell("spiky", hours=3, rate_hz=10.0)
+    arrivals_s = spiky.workload(7).arrivals_s
+    begins_s, ends_s = np.array(benchmark_module("elasticity_references").spikes_s(3 * 3600.0, 7)).T
+    inside = sum(np.count_nonzero((arrivals_s >= b) & (arrivals_s < e)) for b, e in zip(begins_s, ends_s, strict=True))
+    long_s = float(np.minimum(ends_s, 3 * 3600).sum() - begins_s.sum())
+    assert begins_s.size > 5
+    assert inside / long_s == pytest.approx(15, rel=0.05)
+    assert (arrivals_s.size - inside) / (3 * 3600 - long_s) == pytest.approx(2.5, rel=0.05)
+
+
+def test_who_is_told_of_spikes_pays_less_than_a_fixed_fleet_and_more_than_the_work(benchmark_module):
+    references = benchmark_module("elasticity_references")
+    spiky = cell("spiky", "exp:5", hours=0.5, rate_hz=0.5, maximum=5)
+    p99_s, fixed_s = references.played(spiky, references.Told(quiet=4, rush=4, spikes_s=()), 3)
+    assert spiky.draw(3)[1].sum() < references.spiky(spiky, p99_s, 3) < fixed_s
+
+
+def test_a_rule_tuned_in_hindsight_scales_up_and_keeps_few_and_lets_them_go(benchmark_module):
+    """A minute of requests, then nothing for an hour: it goes back to a few when calm, and to nobody later."""
+    references = benchmark_module("elasticity_references")
+    rush = Workload(name="rush", arrivals_s=np.arange(0, 60, 0.1), duration_s=3600.0)
+    trace = replace(cell("steady", "1"), workload=lambda _seed: rush)
+
+    def paid(few, gone_s):
+        return references.played(trace, references.Tuned(few=few, most=10, per_worker=5, calm_s=30.0, gone_s=gone_s), 1)
+
+    nobody, later, never = paid(0, 5.0), paid(2, 600.0), paid(2, np.inf)
+    assert 600 < nobody[1] < later[1] < 10 * 180 + 2 * 700
+    assert never[1] - later[1] == pytest.approx(2 * 2940, rel=0.02)
+
+
+def test_the_rule_tuned_in_hindsight_is_no_dearer_than_a_fixed_fleet(benchmark_module, monkeypatch):
+    """On a trace that is busy for a sixth of the time, and by less than the work it does."""
+    references = benchmark_module("elasticity_references")
+    monkeypatch.setattr(references, "_PER_WORKER", (3, 30))
+    monkeypatch.setattr(references, "_CALM_S", (60,))
+    busy = Workload(name="busy", arrivals_s=np.arange(300, 400, 0.2), duration_s=600.0)
+    trace = replace(cell("steady", "1", maximum=6), workload=lambda _seed: busy)
+    fixed = references.Tuned(few=6, most=6, per_worker=1, calm_s=60.0, gone_s=np.inf)
+    p99_s, paid_s = references.played(trace, fixed, 1)
+    assert trace.draw(1)[1].sum() < references.azure(trace, p99_s, 1, tries=20) <= paid_s
+
+
+def test_each_further_worker_saves_no_more_late_requests_than_the_one_before(chance):
+    """One worker of 0.1 s a request begins 26 in 2.55 s, so at least 0.74 of a burst is late; four begin all."""
+    least = chance._least_late(sample(chance, 1200, 7200.0, service="0.1"), np.array([1.0]), np.array([2.55]))
+    assert least[:5] == pytest.approx([1.0, 0.74, 0.48, 0.22, 0.0])
+    random = chance._least_late(sample(chance, 1200, 7200.0, service="exp:0.1"), np.array([1.0]), np.array([2.55]))
+    assert np.all(random >= 1 - 0.265 * np.arange(random.size) - 0.005)
+    assert np.all(np.diff(random, 2) > -1e-3)

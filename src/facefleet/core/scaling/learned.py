@@ -1,5 +1,6 @@
 """What ours has learned from the observations so far: arrivals, their day and week, idle times, service, boots."""
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import fmean
@@ -27,6 +28,7 @@ class Learned:
         persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
         service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
         booting: (worker, since when) of those last seen pending.
+        running: workers last seen running.
         boots_s: how long the latest boots took.
         spread: these relative to their mean, ascending, some guesses among them while there are few.
     """
@@ -42,6 +44,7 @@ class Learned:
     service_s: float | None = None
     measured: int = 0
     booting: tuple[tuple[str, float], ...] = ()
+    running: frozenset[str] = frozenset()
     boots_s: tuple[float, ...] = ()
     spread: tuple[float, ...] = _GUESSED_BOOTS
     read_total: int = 0
@@ -70,7 +73,8 @@ class Learned:
             patience_s=slo_s + (self.service_s or max(seen.boot_s, 1e-3)),
             apart_s=(self.service_s or 0.0) / max(1, slots),
         )
-        boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if self.booting else self.boots_s
+        running = frozenset(worker.worker_id for worker in seen.those(WorkerState.RUNNING))
+        boots_s = self.boots_s if running <= self.running else (self.boots_s + self._booted(seen))[-_BOOTS:]
         return Learned(
             arrivals=arrivals,
             persistence=self.persistence.add(seen.now_s, self.total, total, arrivals.trend(tick_s), horizon_s),
@@ -83,6 +87,7 @@ class Learned:
             service_s=service_s,
             measured=measured,
             booting=tuple((worker.worker_id, worker.since_s) for worker in seen.those(WorkerState.PENDING)),
+            running=running,
             boots_s=boots_s,
             spread=self.spread if boots_s is self.boots_s else _spread(boots_s),
             read_total=read,
@@ -131,12 +136,11 @@ class Learned:
         return self.tick_s if self.arrivals.known_s and tick_s > _JUMP * self.tick_s else tick_s
 
     def _booted(self, seen: Observation) -> tuple[float, ...]:
+        """Return the boots that have ended; who was never seen pending was ordered at the look before."""
         began = dict(self.booting)
-        return tuple(
-            max(0.0, worker.since_s - began[worker.worker_id])
-            for worker in seen.those(WorkerState.RUNNING)
-            if worker.worker_id in began
-        )
+        new = [worker for worker in seen.those(WorkerState.RUNNING) if worker.worker_id not in self.running]
+        boots = (worker.since_s - began.get(worker.worker_id, self.now_s or math.inf) for worker in new)
+        return tuple(boot_s for boot_s in boots if boot_s >= 0)
 
     def _service(self, seen: Observation) -> tuple[float | None, int]:
         """Average over all requests at first, over the last thousand or so later on."""

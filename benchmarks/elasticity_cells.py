@@ -186,7 +186,7 @@ def ranked(row: dict, policy: str, seeds: str) -> list[str]:
 
 
 def candidates(row: dict) -> set[str]:
-    """Return the objectives that are set against the known rules: for each the best three, and the best without a budget."""
+    """Return the objectives that are set against known rules: for each the best three, and the best without a budget."""
     found = set()
     for policy in KNOWN:
         order = ranked(row, policy, "choose")

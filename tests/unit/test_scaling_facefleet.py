@@ -470,6 +470,22 @@ def test_a_settled_load_that_rises_after_bursts_is_served_in_time():
     assert np.mean(result.waits_s > 20.0) <= 0.01
 
 
+def test_boots_are_measured_even_where_nobody_is_seen_booting():
+    """Workers that boot within a look are running at the next one; who was there all along, or long before, is not new."""
+
+    def seen(now_s, *since_s):
+        there = tuple(
+            Worker(worker_id=f"w{number}", state=WorkerState.RUNNING, since_s=at_s)
+            for number, at_s in enumerate(since_s)
+        )
+        return Observation(now_s=now_s, visible=0, in_flight=0, workers=there)
+
+    learned = Learned()
+    for one in (seen(10.0), seen(11.0, 10.7), seen(12.0, 10.7, 11.8, 3.0), seen(13.0, 10.7, 11.8, 3.0)):
+        learned = learned.add(one, slots=9, slo_s=2.0, regret_s=1.0)
+    assert learned.boots_s == pytest.approx((0.7, 0.8))
+
+
 def test_the_rule_allows_for_boots_that_differ():
     """It reckons with the slowest boot measured."""
     learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=40.0)
@@ -480,16 +496,22 @@ def test_the_rule_allows_for_boots_that_differ():
 def test_boots_that_differ_need_more_workers_than_even_ones_but_no_more_than_requests():
     """A hundred requests of a second, due 20 s after the mean boot; the slowest comes 15 s late."""
 
-    def slots(late_boot_s, requests=100.0):
-        alone = Crew(free=0, busy=0, ready_s=(), service_s=1.0, late_boot_s=late_boot_s, sigmas=2.33)
-        return alone.more_slots(requests, within_s=65.0, ready_s=45.0)
+    def slots(late_boot_s, requests=100.0, spread=0.0, sigmas=0.0):
+        alone = Crew(free=0, busy=0, ready_s=(), service_s=1.0, late_boot_s=late_boot_s, sigmas=sigmas)
+        return alone.more_slots(requests, spread, within_s=65.0, ready_s=45.0)
 
     assert slots(0.0) == pytest.approx(100 / 21)
     assert slots(0.0) < slots(7.0) < slots(15.0) < 10
+    assert slots(0.0) < slots(0.0, spread=10.0) == pytest.approx(110 / 21)
+    assert slots(15.0) < slots(15.0, spread=10.0) < slots(15.0, spread=10.0, sigmas=2.0)
     assert slots(15.0, requests=6.0) == pytest.approx(1.0)
     boots_s = np.random.default_rng(3).uniform(30.0, 60.0, (20_000, int(np.ceil(slots(15.0)))))
     begun = (1 + np.maximum(0.0, 65.0 - boots_s)).sum(axis=1)
     assert np.mean(begun >= 100) > 0.95
+    more = int(np.ceil(slots(15.0, sigmas=2.33)))
+    boots_s = np.random.default_rng(4).uniform(30.0, 60.0, (20_000, more))
+    begun = more + np.random.default_rng(5).poisson(np.maximum(0.0, 65.0 - boots_s)).sum(axis=1)
+    assert np.mean(begun >= 100) > 0.97
 
 
 def test_it_is_too_soon_until_the_shortest_idle_time_to_reckon_with_is_a_boot_away():

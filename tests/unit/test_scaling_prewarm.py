@@ -25,6 +25,7 @@ EC2 = Means(
     late_share=0.01,
     minimum_s=60.0,
     boot_fits=False,
+    cold=1.0,
     slots=19,
     sigmas=2.33,
 )
@@ -64,7 +65,7 @@ def test_no_more_are_back_than_the_burst_needs_in_its_time():
 
 def test_where_a_boot_fits_it_is_ordered_ahead_if_that_is_surely_cheaper():
     """Ready when the burst comes, two workers have 75 s for it; ordered then, ten have as little as fifteen."""
-    fits = replace(EC2, slo_s=75.0, boot_fits=True)
+    fits = replace(EC2, slo_s=75.0, boot_fits=True, cold=0.0)
     plan = prewarm(bursts(), fits)
     assert 1 <= plan.slots <= 3
     assert 510 <= plan.after_s <= 620
@@ -74,7 +75,7 @@ def test_where_a_boot_fits_it_is_ordered_ahead_if_that_is_surely_cheaper():
 def test_where_a_boot_fits_and_nothing_is_regular_nobody_is_ordered_ahead():
     """Idle times of any length: whoever waits for the next burst mostly waits in vain."""
     gaps = tuple((float(gap_s), 20.0) for gap_s in np.random.default_rng(2).exponential(900, 24) + 45)
-    assert prewarm(gaps, replace(EC2, slo_s=75.0, boot_fits=True)) == Prewarm()
+    assert prewarm(gaps, replace(EC2, slo_s=75.0, boot_fits=True, cold=0.0)) == Prewarm()
 
 
 def test_idle_times_that_hardly_differ_may_drift_by_two_per_cent():
@@ -134,7 +135,14 @@ def test_nothing_that_is_finished_leaves_all_missing_and_nothing_wanted_none():
 def test_any_past_gives_a_plan_within_the_fleet(gaps, slo_s, service_s, late_share, slots, fits):
     """Whatever was seen."""
     means = replace(
-        EC2, slo_s=slo_s, service_s=service_s, late_share=late_share, slots=slots, boot_fits=fits, minimum_s=0.0
+        EC2,
+        slo_s=slo_s,
+        service_s=service_s,
+        late_share=late_share,
+        slots=slots,
+        boot_fits=fits,
+        cold=0.0 if fits else 1.0,
+        minimum_s=0.0,
     )
     plan = prewarm(gaps, means)
     assert 0 <= plan.slots <= max(1, slots)

@@ -13,6 +13,7 @@ from facefleet.core.scaling.persistence import Outlook
 from facefleet.core.scaling.view import View
 
 _LATE = 0.2  # those who are late anyway are begun within this share of the objective, or a boot, after the boot
+_UNSEEN = 0.25  # of the variance of what is to come is allowed for now: later looks can order for most of it
 _STEPS = 6  # moments at which deadlines are checked
 SLIVER = 0.3  # of a worker, not worth one
 
@@ -32,21 +33,28 @@ def workers_against_lateness(view: View) -> int:
     return committed(view.seen) + more if more else 0
 
 
-def _missing(view: View) -> dict[float, float]:
-    """Return how many of those who wait and are to come are late if nobody is ordered, by when they should begin."""
+def _missing(view: View) -> dict[float, tuple[float, float]]:
+    """Return how many of those who wait and are to come are late if nobody is ordered, by when they should begin.
+
+    On average, and how many more to be sure enough: those to come and those that are finished are taken for Poisson.
+    """
     slo_s, crew, outlook = view.objective.slo_s, view.crew, view.learned.outlook()
     soonest_s = view.boot_s + _LATE * min(slo_s, view.boot_s)
     last_s = max(soonest_s, slo_s + view.slow_s)
-    if _due(view, outlook, last_s - slo_s) <= crew.begins(soonest_s):
-        return {}  # both only grow, so nobody is late at any moment between
     growth = (last_s / soonest_s) ** (1 / _STEPS)
     moments = {soonest_s * growth**step for step in range(_STEPS + 1)}
     moments |= {max(soonest_s, due_s) for due_s in (slo_s - view.seen.oldest_age_s, slo_s, view.slow_s)}
-    short = {at_s: _due(view, outlook, at_s - slo_s) - crew.begins(at_s) for at_s in moments}
-    return {at_s: missing for at_s, missing in short.items() if missing > 0}
+    short = {}
+    for at_s in moments:
+        waiting, coming = _due(view, outlook, at_s - slo_s)
+        begun, variance = crew.begins(at_s)
+        missing, spread = waiting + coming - begun, crew.sigmas * math.sqrt(_UNSEEN * coming + variance)
+        if waiting + coming > 0 and missing + spread > 0:
+            short[at_s] = (missing, spread)
+    return short
 
 
-def _to_order(view: View, missing: dict[float, float]) -> int:
+def _to_order(view: View, missing: dict[float, tuple[float, float]]) -> int:
     """Return how many workers it takes now, so that no more would have to be ordered at the next look."""
     now = _workers(view, missing, view.boot_s)
     if not now or _workers(view, missing, view.slow_s) > now:
@@ -54,21 +62,21 @@ def _to_order(view: View, missing: dict[float, float]) -> int:
     return int(now) - 1  # putting off one of them never needs two
 
 
-def _workers(view: View, missing: dict[float, float], ready_s: float) -> float:
+def _workers(view: View, missing: dict[float, tuple[float, float]], ready_s: float) -> float:
     """Return the fewest workers, there in `ready_s`, that keep the deadlines of so many more, by when they are due."""
-    slots = (view.crew.more_slots(count, within_s=at_s, ready_s=ready_s) for at_s, count in missing.items())
+    slots = (view.crew.more_slots(*count, within_s=at_s, ready_s=ready_s) for at_s, count in missing.items())
     most = max(slots, default=0.0)
     return math.inf if math.isinf(most) else max(0, math.ceil(most / view.seen.capacity - SLIVER))
 
 
-def _due(view: View, outlook: Outlook, after_s: float) -> float:
-    """Return the waiting or coming requests that arrive no later than `after_s` from now."""
+def _due(view: View, outlook: Outlook, after_s: float) -> tuple[float, float]:
+    """Return the waiting and the coming requests that arrive no later than `after_s` from now."""
     seen = view.seen
     if after_s >= 0:
-        return seen.visible + outlook.coming(after_s)
+        return seen.visible, outlook.coming(after_s)
     if seen.oldest_age_s < -after_s:
-        return 0.0
-    return max(0.0, seen.visible - view.learned.arrivals.within(-after_s))
+        return 0.0, 0.0
+    return max(0.0, seen.visible - view.learned.arrivals.within(-after_s)), 0.0
 
 
 def _slack_s(view: View) -> float:

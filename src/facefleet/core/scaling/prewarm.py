@@ -7,7 +7,7 @@ also where nobody need be there before: who comes early does with fewer, for the
 "Serverless in the Wild" (USENIX ATC 2020), pre-warm at a percentile of idle times; here costs say when.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +18,9 @@ from facefleet.core.scaling.idle import MARGIN, Gaps, latest
 
 _MOMENTS, _COUNTS = 24, 12  # tried, at most
 _KEPT = (0.5, 0.8)  # shares of the idle times after which giving up is tried, besides the longest to reckon with
-_GIVEN_UP = 0.2  # of what may be late, the part that comes after the longest idle time to reckon with: all others wait too
+_GIVEN_UP = (
+    0.2  # of what may be late, the part that comes after the longest idle time to reckon with: all others wait too
+)
 _PHASES = (0.25, 0.75)  # of a look, at which work comes
 _SOON = 0.2  # see `lateness`: who is late anyway is begun soon after the boot
 _SLIVER = 0.3
@@ -42,6 +44,7 @@ class Means:
         slo_s, late_share: how long a request may wait, and which share of them longer.
         minimum_s: charged for every start.
         boot_fits: whether the objective is kept for those who find nobody.
+        cold: the share of those who find nobody that wait longer than the objective.
         slots: the most requests that can be worked on at once.
         sigmas: by how many standard deviations the rule allows for chance once work has come.
     """
@@ -53,6 +56,7 @@ class Means:
     late_share: float
     minimum_s: float
     boot_fits: bool
+    cold: float
     slots: int
     sigmas: float
 
@@ -128,7 +132,8 @@ class _Past:
         self.boots_s = np.array(means.boots_s)
         self.due_s = self._due_s()
         self.gap, self.phase = (index.ravel() for index in np.indices((sizes.size, len(_PHASES))))
-        self.alone = self._endings(np.zeros((1, 1)), np.zeros((1, 1, 1)), self.gap, self.phase)
+        alone = self._endings(np.zeros((1, 1)), np.zeros((1, 1, 1)), self.gap, self.phase)
+        self.alone = replace(alone, late=np.maximum(alone.late, means.cold))  # phases and boots are a coarse sample
 
     def _due_s(self) -> _Numbers:
         """Return by when those who come at once are to be begun: the objective, or what the whole fleet makes of it."""

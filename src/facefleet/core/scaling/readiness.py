@@ -67,6 +67,7 @@ def _means(view: View) -> Means:
         late_share=view.objective.late_share,
         minimum_s=view.minimum_s,
         boot_fits=view.cold <= view.objective.late_share,
+        cold=_rounded(view.cold),
         slots=view.slots,
         sigmas=view.crew.sigmas,
     )

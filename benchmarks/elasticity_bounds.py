@@ -3,9 +3,9 @@
 *Work*: no fleet pays for less than the work it does. *The clairvoyant* (`lab.simulate.clairvoyant`) knows the future
 and pays for boots; a good schedule, not a proven optimum. *Chance* (`elasticity_chance`): what a rule without foresight
 pays at least on average, even one that knows the laws by which the workload and the boots are drawn, if in the long run
-no more than 1 % of its requests wait longer than this p99. *The reference* (`elasticity_references`, recorded as
-"known_law"): what a simple rule pays that is told the law of the bursts, the spikes, or is tuned to the trace; the
-cheapest that a search found, no bound.
+no more than 1 % of its requests wait longer than this p99. *The reference* (`elasticity_references`): what a simple
+rule pays that is told the law of the bursts, or the spikes, or is tuned to the trace; the cheapest that a search found,
+no bound.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def bound(row: dict, setting: Setting, aim: str, trace: Workload) -> dict[str, f
         "clairvoyant": best_s,
         "work": float(services_s.sum()),
         "chance": _chance(cell, row["workload"], p99_s),
-        "known_law": REFERENCES[row["workload"]](cell, p99_s, _SEED) if asked else 0.0,
+        "reference": REFERENCES[row["workload"]](cell, p99_s, _SEED) if asked else 0.0,
     }
 
 

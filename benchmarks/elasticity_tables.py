@@ -71,8 +71,8 @@ def _nearness(aim: str, bound: dict[str, float]) -> str:
     ratio = bound["instance_s"] / bound["clairvoyant"]
     chance = bound["chance"] / bound["clairvoyant"]
     notes = [f"at least {chance:.2f}"] if ratio > NEAR and chance > 1 else []
-    if ratio > NEAR and 0 < bound["known_law"] < math.inf:
-        notes.append(f"law known {bound['known_law'] / bound['clairvoyant']:.2f}")
+    if ratio > NEAR and 0 < bound["reference"] < math.inf:
+        notes.append(f"reference {bound['known_law'] / bound['clairvoyant']:.2f}")
     return f"{ratio:.2f} at {aim} s" + (f" ({', '.join(notes)})" if notes else "")
 
 

@@ -471,7 +471,7 @@ def test_a_settled_load_that_rises_after_bursts_is_served_in_time():
 
 
 def test_boots_are_measured_even_where_nobody_is_seen_booting():
-    """Workers that boot within a look are running at the next one; who was there all along, or long before, is not new."""
+    """Workers that boot within a look are running at the next one; who began long before did not boot just now."""
 
     def seen(now_s, *since_s):
         there = tuple(

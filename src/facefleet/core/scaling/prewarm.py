@@ -18,9 +18,7 @@ from facefleet.core.scaling.idle import MARGIN, Gaps, latest
 
 _MOMENTS, _COUNTS = 24, 12  # tried, at most
 _KEPT = (0.5, 0.8)  # shares of the idle times after which giving up is tried, besides the longest to reckon with
-_GIVEN_UP = (
-    0.2  # of what may be late, the part that comes after the longest idle time to reckon with: all others wait too
-)
+_GIVEN_UP = 0.2  # of those who may be late, who come after the longest idle time to reckon with; others find all busy
 _PHASES = (0.25, 0.75)  # of a look, at which work comes
 _SOON = 0.2  # see `lateness`: who is late anyway is begun soon after the boot
 _SLIVER = 0.3

@@ -93,8 +93,8 @@ class Crew:
     def more_slots(self, missing: float, spread: float, *, within_s: float, ready_s: float) -> float:
         """Return the slots to add, there after `ready_s`, so that so many requests more are begun in that time.
 
-        No more than one slot a request; infinite if that is too late for any of them. All that is unsure is independent,
-        so x slots must satisfy
+        No more than one slot a request; infinite if that is too late for any of them. All that is unsure is
+        independent, so x slots must satisfy
 
             x each - sqrt(x late^2 + x sigmas^2 (each - 1) + spread^2) = missing
 

@@ -1,5 +1,6 @@
 """What benchmarks/elasticity.py measures: fleets, workloads, rules and objectives, a cell at a time."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,7 +162,7 @@ def fill(row: dict, setting: Setting, trace: Workload) -> dict:
     for aim in setting.aims:
         if aim not in row["ours"]:
             row["ours"][aim] = {"choose": measured("facefleet", objective(aim), "choose")}
-    for aim in {*setting.shown, setting.loose, *candidates(row)}:
+    for aim in {*setting.shown, setting.loose, *(aim for policy in KNOWN for aim in candidates(row, policy))}:
         if "report" not in row["ours"][aim]:
             row["ours"][aim]["report"] = measured("facefleet", objective(aim), "report")
     return row
@@ -172,7 +173,7 @@ def ratios(ours: dict[str, float], other: dict[str, float]) -> tuple[float, floa
     return max(ours["p99"], FLOOR_S) / max(other["p99"], FLOOR_S), ours["instance_s"] / other["instance_s"]
 
 
-def ranked(row: dict, policy: str, seeds: str) -> list[str]:
+def ranked(row: dict, policy: str, seeds: str, among: Collection[str] = ()) -> list[str]:
     """Return the objectives of ours measured on these seeds, those first that are farthest from losing to a rule.
 
     Clearly better is enough; among equals, the one with the shortest of all longest waits is the least due to chance.
@@ -182,13 +183,10 @@ def ranked(row: dict, policy: str, seeds: str) -> list[str]:
         wait, cost = ratios(row["ours"][aim][seeds], row["known"][policy][seeds])
         return max(wait, cost, CLEARLY), max(cost, CLEARLY), row["ours"][aim][seeds]["longest"]
 
-    return sorted((aim for aim, cell in row["ours"].items() if seeds in cell), key=margin)
+    return sorted(among or (aim for aim, cell in row["ours"].items() if seeds in cell), key=margin)
 
 
-def candidates(row: dict) -> set[str]:
-    """Return the objectives that are set against known rules: for each the best three, and the best but for budgets."""
-    found = set()
-    for policy in KNOWN:
-        order = ranked(row, policy, "choose")
-        found |= {*order[:3], *[aim for aim in order if BUDGET not in aim][:1]}
-    return found
+def candidates(row: dict, policy: str) -> list[str]:
+    """Return the objectives set against a rule: the best three by the choosing seeds, and the best but for budgets."""
+    order = ranked(row, policy, "choose")
+    return list(dict.fromkeys((*order[:3], *[aim for aim in order if BUDGET not in aim][:1])))

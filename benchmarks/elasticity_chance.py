@@ -4,7 +4,8 @@ Each function returns the worker-seconds that no such rule undercuts on average 
 wait longer than `p99_s` in the long run, over all the draws that the laws allow. Nothing is said about one sample: in a
 lucky one a rule may pay less, or show a better percentile than it keeps. They relax: waits by expectations (Jensen's
 inequality), workers to fractions, looks to any moment, and share the load perfectly. So the least possible is higher,
-and 0 means that nothing is known, not that it could be had for nothing.
+and 0 means that nothing is known, not that it could be had for nothing. A single request is the exception: who knew its
+law would know when it comes, so there a rule knows nothing.
 """
 
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def bursts(sample: Sample, step_s: float = 0.5) -> float:
     before = np.where(possible, by_age[:, age], 0.0) / _BURST  # (into, came, ordered)
     after = np.array([begun.within(due_s - look - boots_s).mean(axis=1) for look in looks_s]) / _BURST  # (looks, into)
     shares = into_s / _BURST_S
-    blind = due_s[:, 0] < boots_s[0]
+    blind = due_s[:, 0] < sample.boots_s().min()
     least_late = _least_late(sample, shares[blind], due_s[blind, 0])
     minimum_s = sample.world.billing.minimum_s
     prices = []
@@ -176,8 +177,8 @@ def bursts(sample: Sample, step_s: float = 0.5) -> float:
 def _least_late(sample: Sample, shares: Seconds, due_s: Seconds) -> Seconds:
     """Return (maximum + 1,) the least late share of a burst, by how many workers were ordered before it began.
 
-    A sum of independent, equal numbers in a convex function is convex in how many there are, and so is the maximum over
-    the moments.
+    A sum of independent, equally distributed numbers, none negative, in a convex function is convex in how many
+    there are, and so is the maximum over the moments.
     """
     rng, shape = np.random.default_rng(4), (sample.maximum, _REPETITIONS, _BURST)
     done_s = sample.service.draw(rng, int(np.prod(shape))).reshape(shape).cumsum(axis=2)

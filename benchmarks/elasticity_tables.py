@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from elasticity_cells import BUDGET, CLEARLY, KNOWN, SETTINGS, ranked, ratios
+from elasticity_cells import BUDGET, CLEARLY, KNOWN, SETTINGS, candidates, ranked, ratios
 
 TOLERANCE, NEAR = 1.02, 1.5
 Results = dict[str, list[dict]]
@@ -17,7 +17,8 @@ def match(row: dict, policy: str) -> tuple[str, float, float]:
 
 def nearest(row: dict, policy: str, *, without: str = "") -> tuple[str, float, float]:
     """Return the candidate that does best against a rule on the reporting seeds, and its ratios."""
-    aim = next(aim for aim in ranked(row, policy, "report") if not without or without not in aim)
+    fit = [aim for aim in candidates(row, policy) if not without or without not in aim]
+    aim = ranked(row, policy, "report", fit)[0]
     return aim, *ratios(row["ours"][aim]["report"], row["known"][policy]["report"])
 
 
@@ -72,7 +73,7 @@ def _nearness(aim: str, bound: dict[str, float]) -> str:
     chance = bound["chance"] / bound["clairvoyant"]
     notes = [f"at least {chance:.2f}"] if ratio > NEAR and chance > 1 else []
     if ratio > NEAR and 0 < bound["reference"] < math.inf:
-        notes.append(f"reference {bound['known_law'] / bound['clairvoyant']:.2f}")
+        notes.append(f"reference {bound['reference'] / bound['clairvoyant']:.2f}")
     return f"{ratio:.2f} at {aim} s" + (f" ({', '.join(notes)})" if notes else "")
 
 

@@ -471,18 +471,27 @@ def test_a_settled_load_that_rises_after_bursts_is_served_in_time():
 
 
 def test_boots_are_measured_even_where_nobody_is_seen_booting():
-    """Workers that boot within a look are running at the next one; who began long before did not boot just now."""
+    """Workers that boot within a look are running at the next one; nothing is known of strangers and of late looks."""
 
     def seen(now_s, *since_s):
         there = tuple(
             Worker(worker_id=f"w{number}", state=WorkerState.RUNNING, since_s=at_s)
             for number, at_s in enumerate(since_s)
         )
-        return Observation(now_s=now_s, visible=0, in_flight=0, workers=there)
+        return Observation(now_s=now_s, visible=0, in_flight=0, workers=there, boot_s=0.8)
 
     learned = Learned()
-    for one in (seen(10.0), seen(11.0, 10.7), seen(12.0, 10.7, 11.8, 3.0), seen(13.0, 10.7, 11.8, 3.0)):
-        learned = learned.add(one, slots=9, slo_s=2.0, regret_s=1.0)
+    looks = (
+        seen(10.0),
+        seen(11.0, 10.7),
+        seen(
+            12.0, 10.7, 11.8, 3.0, 11.0
+        ),  # one was there long before, and one comes back at the moment of the last look
+        seen(13.0, 10.7, 11.8, 3.0, 11.0),
+        seen(913.0, 10.7, 11.8, 3.0, 11.0, 900.0),
+    )
+    for look in looks:
+        learned = learned.add(look, slots=9, slo_s=2.0, regret_s=1.0)
     assert learned.boots_s == pytest.approx((0.7, 0.8))
 
 

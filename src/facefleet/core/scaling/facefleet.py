@@ -73,7 +73,8 @@ class Facefleet:
 
     def learn(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> FacefleetMemory:
         """Return what is known after something that is past; planning for it would take most of the time."""
-        return replace(memory, learned=self._view(seen, bounds, memory.learned).learned)
+        learned = self._view(seen, bounds, memory.learned).learned
+        return replace(memory, learned=learned.remembered(memory.learned))
 
     def decide(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> tuple[Decision, FacefleetMemory]:
         """Answer the three questions; start or drain by the highest answer."""

@@ -1,7 +1,7 @@
 """What ours has learned from the observations so far: arrivals, their day and week, idle times, service, boots."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import fmean
 
@@ -28,7 +28,7 @@ class Learned:
         persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
         service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
         booting: (worker, since when) of those last seen pending.
-        running: workers last seen running.
+        running: workers last seen running; None where nobody looked, as before the first look and after a history.
         boots_s: how long the latest boots took.
         spread: these relative to their mean, ascending, some guesses among them while there are few.
     """
@@ -44,7 +44,7 @@ class Learned:
     service_s: float | None = None
     measured: int = 0
     booting: tuple[tuple[str, float], ...] = ()
-    running: frozenset[str] = frozenset()
+    running: frozenset[str] | None = None
     boots_s: tuple[float, ...] = ()
     spread: tuple[float, ...] = _GUESSED_BOOTS
     read_total: int = 0
@@ -74,7 +74,8 @@ class Learned:
             apart_s=(self.service_s or 0.0) / max(1, slots),
         )
         running = frozenset(worker.worker_id for worker in seen.those(WorkerState.RUNNING))
-        boots_s = self.boots_s if running <= self.running else (self.boots_s + self._booted(seen))[-_BOOTS:]
+        began = self.running is not None and not running <= self.running
+        boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if began else self.boots_s
         return Learned(
             arrivals=arrivals,
             persistence=self.persistence.add(seen.now_s, self.total, total, arrivals.trend(tick_s), horizon_s),
@@ -125,6 +126,10 @@ class Learned:
         """The slowest boot, as a multiple of the mean; at least 1."""
         return max(1.0, self.spread[-1])
 
+    def remembered(self, before: "Learned") -> "Learned":
+        """Return what was learned of something past, of whose workers nothing is known but how many they were."""
+        return replace(self, running=None, booting=(), boots_s=before.boots_s, spread=before.spread)
+
     def late_if_cold(self, boot_s: float, slo_s: float) -> float:
         """Return the share of requests that wait longer than `slo_s` where they find nobody: a look, and a boot."""
         return _late_if_cold(self.spread, boot_s, max(self.tick_s, 1e-9), slo_s)
@@ -136,11 +141,21 @@ class Learned:
         return self.tick_s if self.arrivals.known_s and tick_s > _JUMP * self.tick_s else tick_s
 
     def _booted(self, seen: Observation) -> tuple[float, ...]:
-        """Return the boots that have ended; who was never seen pending was ordered at the look before."""
-        began = dict(self.booting)
-        new = [worker for worker in seen.those(WorkerState.RUNNING) if worker.worker_id not in self.running]
-        boots = (worker.since_s - began.get(worker.worker_id, self.now_s or math.inf) for worker in new)
-        return tuple(boot_s for boot_s in boots if boot_s >= 0)
+        """Return the boots that have ended; who was never seen pending was ordered at the look before.
+
+        That is not so where he seems to have taken less than half of a usual boot: somebody else started him, or what
+        is known of him is when he was ordered. And nobody knows what happened if this look is far too late.
+        """
+        looked_s, known = self.now_s or math.inf, self.running or frozenset()
+        if seen.now_s - looked_s > _JUMP * self.tick_s:
+            return ()
+        boots, began = [], dict(self.booting)
+        for worker in seen.those(WorkerState.RUNNING):
+            if worker.worker_id in began:
+                boots.append(max(0.0, worker.since_s - began[worker.worker_id]))
+            elif worker.worker_id not in known and worker.since_s - looked_s >= seen.boot_s / 2:
+                boots.append(worker.since_s - looked_s)
+        return tuple(boots)
 
     def _service(self, seen: Observation) -> tuple[float | None, int]:
         """Average over all requests at first, over the last thousand or so later on."""

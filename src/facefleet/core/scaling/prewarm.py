@@ -131,7 +131,7 @@ class _Past:
         self.due_s = self._due_s()
         self.gap, self.phase = (index.ravel() for index in np.indices((sizes.size, len(_PHASES))))
         alone = self._endings(np.zeros((1, 1)), np.zeros((1, 1, 1)), self.gap, self.phase)
-        self.alone = replace(alone, late=np.maximum(alone.late, means.cold))  # phases and boots are a coarse sample
+        self.alone = replace(alone, late=np.maximum(alone.late, means.cold))  # the first, at least: phases are coarse
 
     def _due_s(self) -> _Numbers:
         """Return by when those who come at once are to be begun: the objective, or what the whole fleet makes of it."""
@@ -202,7 +202,7 @@ class _Past:
         )
         in_time = counts * (ready_s <= due_s)
         finished = in_time * np.maximum(0.0, due_s - ready_s) / means.service_s
-        # As many more are ordered as `lateness` does.
+        # About as many more are ordered as `lateness` does, by a simpler allowance for chance.
         counted_on = in_time + np.maximum(0.0, finished - means.sigmas * np.sqrt(finished))
         missing = np.maximum(0.0, sizes + np.sqrt(sizes - 1) - counted_on)
         left_s = due_s - phases_s - self.boots_s

@@ -1,0 +1,73 @@
+"""The tables of docs/elasticity.md, from one row made by hand."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def measured(p99, instance_s):
+    """Return a cell that is the same on all seeds."""
+    cell = {"p50": 0.0, "p99": p99, "longest": 2 * p99, "instance_s": instance_s, "late": 0.0}
+    return {"choose": cell, "report": cell}
+
+
+@pytest.fixture
+def elasticity(monkeypatch):
+    """The module that makes the tables, and through it the one that makes its cells."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    before = set(sys.modules)
+    yield importlib.import_module("elasticity_tables")
+    for name in set(sys.modules) - before:
+        if name.startswith("elasticity_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def row(elasticity):
+    """Every other rule waits 10 s for 1,000 instance-seconds; naive 1 s, for which ours would pay 1,500."""
+    setting = elasticity.SETTINGS["cloud"]
+    ours = {
+        "2": measured(1.0, 1500.0),
+        "30": measured(9.0, 700.0),
+        "35": measured(20.0, 600.0),
+        "60": measured(50.0, 500.0),
+    }
+    bound = {"p99": 9.0, "instance_s": 700.0, "clairvoyant": 400.0, "work": 300.0, "chance": 640.0, "reference": 650.0}
+    return {
+        "service": setting.services[0],
+        "workload": "bursts",
+        "known": {policy: measured(10.0, 1000.0) for policy in elasticity.KNOWN} | {"naive": measured(1.0, 1000.0)},
+        "ours": ours | {"0 for 8": measured(9.5, 650.0)},
+        "bound": dict.fromkeys((*setting.shown, setting.loose), bound),
+        "missed": {"naive": 0.9},
+    }
+
+
+def test_an_objective_that_is_clearly_better_and_waits_the_shortest_is_chosen(elasticity, row):
+    """Both 30 s and the money of eight are better by 20 % in cost; 30 s waits less."""
+    assert elasticity.match(row, "keda") == ("30", 0.9, 0.7)
+    assert elasticity.nearest(row, "keda", without=" for ")[0] == "30"
+
+
+def test_only_what_the_choosing_seeds_chose_is_set_against_a_rule(elasticity, row):
+    """An objective that is the best on the reporting seeds alone does not count."""
+    row["ours"]["2"] = {"choose": measured(99.0, 1e6)["choose"], "report": measured(0.1, 1.0)["report"]}
+    assert "2" not in elasticity.candidates(row, "keda")
+    assert elasticity.nearest(row, "keda")[0] != "2"
+
+
+def test_a_rule_that_no_candidate_is_no_worse_than_is_missed(elasticity, row):
+    """Naive, with one of its waits at half as much again."""
+    assert elasticity.missed(row) == ["naive"]
+
+
+def test_the_tables_name_what_is_missed_and_what_is_possible(elasticity, row):
+    """With the clairvoyant's share of what naive pays, the least by chance and the reference."""
+    text = elasticity.tables({"cloud": [row]})
+    assert "| 8 of 9 | 8 | naive (2 s: 1.00, 1.50; 0.90) |" in text
+    assert "1.75 at 30 s (at least 1.60, reference 1.62)" in text
+    assert "| cloud | 9 | 8 (89%) | 8 (89%) | 8 (89%) | 8 (89%) |" in elasticity.summary({"cloud": [row]})

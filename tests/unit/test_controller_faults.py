@@ -147,6 +147,17 @@ async def test_worker_seconds_are_charged_from_order_to_end():
     assert (await house.roster.decisions(limit=1))[0][2]["worker_s_total"] <= total_s
 
 
+async def test_a_boot_that_ends_while_the_controller_sleeps_is_not_as_long_as_the_sleep():
+    """A worker is ordered, the controller sleeps for an hour and finds it running."""
+    house = House(boot_s=3)
+    await house.seconds(4, arrivals=1)
+    house.now_s += 3600
+    await house.seconds(5)
+    seen = (await house.roster.decisions(limit=1))[0][2]
+    assert seen["running"] >= 1
+    assert seen["boot_s"] < 10
+
+
 async def test_a_new_controller_knows_how_long_boots_take():
     """From the history, so that it need not learn anew what a start costs."""
     house = House(boot_s=12)

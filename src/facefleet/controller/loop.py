@@ -4,6 +4,7 @@ Of several controllers one leads; the others stand by until its lock is free.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -76,6 +77,7 @@ class Controller:
         self._knows_history = False
         self._boot_s: float | None = None
         self._booting: dict[str, float] = {}
+        self._looked_s = math.inf
         self._stays = Stays(longest_s=_MISSED * tick_s)
         self._meter = Meter()
         self._journal = Journal(roster)
@@ -115,7 +117,7 @@ class Controller:
         now_s = self._now_s()
         told = merge(instances, reports)
         workers = self._stays.by_own_clock(told, now_s=now_s, unix_s=self._unix_s())
-        self._boot_s = self._measured_boot_s(workers, boot_s)
+        self._boot_s = self._measured_boot_s(workers, boot_s, now_s)
         meter, charged_s = self._meter.read(now_s, workers, self._billing)
         worker_s_total = await self._roster.publish(told, worker_s=charged_s)
         self._meter = meter
@@ -146,10 +148,15 @@ class Controller:
         latest = await self._roster.decisions(limit=1)
         return latest[0][2].get("boot_s", _PRIOR_BOOT_S) if latest else _PRIOR_BOOT_S
 
-    def _measured_boot_s(self, workers: Sequence[Worker], boot_s: float) -> float:
-        """Return the moving mean of boots, from the order to start until the controller sees the worker ready."""
+    def _measured_boot_s(self, workers: Sequence[Worker], boot_s: float, now_s: float) -> float:
+        """Return the moving mean of boots, from the order to start until the controller sees the worker ready.
+
+        Where this look comes late, as after a sleep, nobody knows when they were ready.
+        """
         booting = {worker.worker_id: worker.since_s for worker in workers if worker.state is WorkerState.PENDING}
-        for worker in workers:
+        late = now_s - self._looked_s > _MISSED * self._tick_s
+        self._looked_s = now_s
+        for worker in () if late else workers:
             if worker.state is WorkerState.RUNNING and worker.worker_id in self._booting:
                 boot_s += _NEWEST * (worker.since_s - self._booting[worker.worker_id] - boot_s)
         self._booting = booting

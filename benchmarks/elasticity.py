@@ -2,8 +2,8 @@
 
     python benchmarks/elasticity.py [--trace FILE] [--fresh] [--jobs 2]
 
-Seeds 1 and 7 choose which objectives of ours are set against each other rule; seeds 301-303 give every figure and were
-never looked at before. Takes two hours of processor time; each row is kept in benchmarks/elasticity.json as soon as it
+Seeds 1 and 7 choose which objectives of ours are set against each other rule; seeds 401 and 402 give every figure and were
+never looked at before. Takes an hour of processor time; each row is kept in benchmarks/elasticity.json as soon as it
 is measured, and a second run adds what is missing.
 """
 
@@ -120,7 +120,7 @@ def main() -> None:
     order = [(key, *pair) for key in SETTINGS for pair in product(SETTINGS[key].services, WORKLOADS)]
     with ProcessPoolExecutor(options.jobs) as pool:
         jobs = {}
-        for name in reversed(order):  # those that take longest first
+        for name in order:
             empty = {"service": name[1], "workload": name[2], "known": {}, "ours": {}, "bound": {}, "missed": {}}
             jobs[pool.submit(measured, name[0], rows.get(name, empty), trace)] = name
         for done in as_completed(jobs):

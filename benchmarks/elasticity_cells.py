@@ -16,7 +16,7 @@ from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 TRACE = Path(__file__).parent.parent.parent / "shared" / "traces" / "AzureLLMInferenceTrace_code.csv"
 KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
-SEEDS = {"choose": (1, 7), "report": (301, 302, 303)}
+SEEDS = {"choose": (1, 7), "report": (401, 402)}
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.
 _WARMUP_S = {"trickle": 3600.0, "bursts": 3600.0, "steady": 300.0, "diurnal": 300.0, "spiky": 300.0}
@@ -24,7 +24,7 @@ BUDGET = " for "  # in an objective that is the money of so many workers
 CLEARLY = 0.8  # of another's wait or cost
 FLOOR_S = 0.1  # waits below are alike to anybody
 _PRICE_PER_H = 0.1
-_WORKERS = (1.8, 2, 4, 8, 10, 14, 16, 17, 18)
+_WORKERS = (1.8, 2, 4, 8, 10, 14, 16, 18)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,8 @@ SETTINGS = {
         services=("exp:0.05", "exp:1", "exp:5"),
         usual_slo_s=60.0,
         aims=_aims(
-            "0 0.02 0.5 2 5 10 20 35 45 50 55 57 60 61 62 63 65 70 75 80 90 110 130 200 600",
-            "20@50 45@50 55@50 45@80 55@80 65@80 57@90 60@90 0.02@95 0.5@95 2@97 65@99.9 2@99.9 45@99.99 20@99.99"
-            " 2@99.99 0.02@99.99",
+            "0 0.02 0.5 2 5 10 20 35 45 50 55 57 60 62 65 70 75 80 90 110 130 200 600",
+            "20@50 45@50 55@50 45@80 60@90 0.02@95 2@97 65@99.9 2@99.9 45@99.99 20@99.99 0.02@99.99",
         ),
         shown=("2", "60", "75"),
         loose="130",
@@ -77,9 +76,8 @@ SETTINGS = {
         services=("lognormal:3:2",),
         usual_slo_s=30.0,
         aims=_aims(
-            "0 0.02 0.5 2 3 5 10 20 24 26 27 28 29 30 32 35 40 60 80 120 200",
-            "20@50 26@50 22@80 26@90 24@95 0.02@97 2@98 0.02@99.5 30@99.9 20@99.9 2@99.9 28@99.99 24@99.99 20@99.99"
-            " 5@99.99 0.02@99.99",
+            "0 0.02 2 5 10 20 24 26 28 29 30 32 35 40 60 80 120 200",
+            "20@50 26@50 26@90 24@95 0.02@97 2@98 0.02@99.5 20@99.9 2@99.9 28@99.99 24@99.99 5@99.99",
         ),
         shown=("2", "30", "35"),
         loose="60",
@@ -90,9 +88,9 @@ SETTINGS = {
         services=("exp:0.05", "exp:1", "exp:5"),
         usual_slo_s=2.0,
         aims=_aims(
-            "0 0.02 0.2 0.5 1 1.5 1.8 2 2.1 2.4 5",
-            "1.8@80 1@90 1.5@90 0.02@95 0.5@99.9 2@99.9 0.02@99.99",
-            (1.8, 2, 4, 10),  # every look takes its time to simulate, so fewer are tried
+            "0 0.02 0.2 1 1.5 2 2.1 2.4 2.7 5",
+            "1@90 1.5@90 2@99.9 0.02@99.99",
+            (1.8, 2, 10),  # every look takes its time to simulate, so fewer are tried
         ),
         shown=("2", "2.1", "2.4"),
         loose="2.4",

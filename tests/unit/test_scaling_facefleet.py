@@ -16,7 +16,7 @@ from facefleet.core.scaling.idle import Idleness, Pace, latest
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.persistence import Persistence
-from facefleet.core.scaling.staffing import Crew, erlang_slots
+from facefleet.core.scaling.staffing import Crew, Missing, erlang_slots
 from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.core.scaling.view import crew
 from facefleet.lab.simulate.durations import durations
@@ -507,7 +507,8 @@ def test_boots_that_differ_need_more_workers_than_even_ones_but_no_more_than_req
 
     def slots(late_boot_s, requests=100.0, spread=0.0, sigmas=0.0):
         alone = Crew(free=0, busy=0, ready_s=(), service_s=1.0, late_boot_s=late_boot_s, sigmas=sigmas)
-        return alone.more_slots(requests, spread, within_s=65.0, ready_s=45.0)
+        missing = Missing(mean=requests, spread=spread, most=requests + spread)
+        return alone.more_slots(missing, within_s=65.0, ready_s=45.0)
 
     assert slots(0.0) == pytest.approx(100 / 21)
     assert slots(0.0) < slots(7.0) < slots(15.0) < 10

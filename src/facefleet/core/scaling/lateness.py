@@ -10,6 +10,7 @@ import math
 
 from facefleet.core.scaling.moves import committed
 from facefleet.core.scaling.persistence import Outlook
+from facefleet.core.scaling.staffing import Missing
 from facefleet.core.scaling.view import View
 
 _LATE = 0.2  # those who are late anyway are begun within this share of the objective, or a boot, after the boot
@@ -33,7 +34,7 @@ def workers_against_lateness(view: View) -> int:
     return committed(view.seen) + more if more else 0
 
 
-def _missing(view: View) -> dict[float, tuple[float, float]]:
+def _missing(view: View) -> dict[float, Missing]:
     """Return how many of those who wait and are to come are late if nobody is ordered, by when they should begin.
 
     On average, and how many more to be sure enough: those to come and those that are finished are taken for Poisson.
@@ -47,14 +48,17 @@ def _missing(view: View) -> dict[float, tuple[float, float]]:
     short = {}
     for at_s in moments:
         waiting, coming = _due(view, outlook, at_s - slo_s)
-        begun, variance = crew.begins(at_s)
-        missing, spread = waiting + coming - begun, crew.sigmas * math.sqrt(_UNSEEN * coming + variance)
-        if waiting + coming > 0 and missing + spread > 0:
-            short[at_s] = (missing, spread)
+        at_once, finished = crew.begins(at_s)
+        unseen = _UNSEEN * max(0.0, coming - 1)  # one that comes is no crowd
+        missing = waiting + coming - at_once - finished
+        spread = crew.sigmas * math.sqrt(unseen + finished)
+        most = waiting + coming - at_once + crew.sigmas * math.sqrt(unseen)
+        if most > 0 and missing + spread > 0:
+            short[at_s] = Missing(mean=missing, spread=spread, most=most)
     return short
 
 
-def _to_order(view: View, missing: dict[float, tuple[float, float]]) -> int:
+def _to_order(view: View, missing: dict[float, Missing]) -> int:
     """Return how many workers it takes now, so that no more would have to be ordered at the next look."""
     now = _workers(view, missing, view.boot_s)
     if not now or _workers(view, missing, view.slow_s) > now:
@@ -62,9 +66,9 @@ def _to_order(view: View, missing: dict[float, tuple[float, float]]) -> int:
     return int(now) - 1  # putting off one of them never needs two
 
 
-def _workers(view: View, missing: dict[float, tuple[float, float]], ready_s: float) -> float:
+def _workers(view: View, missing: dict[float, Missing], ready_s: float) -> float:
     """Return the fewest workers, there in `ready_s`, that keep the deadlines of so many more, by when they are due."""
-    slots = (view.crew.more_slots(*count, within_s=at_s, ready_s=ready_s) for at_s, count in missing.items())
+    slots = (view.crew.more_slots(count, within_s=at_s, ready_s=ready_s) for at_s, count in missing.items())
     most = max(slots, default=0.0)
     return math.inf if math.isinf(most) else max(0, math.ceil(most / view.seen.capacity - SLIVER))
 

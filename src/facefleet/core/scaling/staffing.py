@@ -62,6 +62,21 @@ def slots_ahead(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Missing:
+    """Requests that are late if nobody is ordered.
+
+    Attributes:
+        mean: on average; may be negative.
+        spread: how many more it may be, to be sure enough; at least -mean.
+        most: how many it is if nothing is finished in time.
+    """
+
+    mean: float
+    spread: float
+    most: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Crew:
     """Slots that can begin requests, and how fast they come free again.
 
@@ -81,36 +96,32 @@ class Crew:
     sigmas: float
 
     def begins(self, within_s: float) -> tuple[float, float]:
-        """Return how many requests are begun in that time if there are always enough: the mean, and its variance.
+        """Return how many requests are begun in that time if there are always enough: at once, and then on average.
 
-        Each slot there begins one when it is free or comes, and another for each it finishes, whose number is taken for
-        Poisson.
+        Each slot there begins one when it is free or comes, and another for each it finishes; the number of these is
+        taken for Poisson.
         """
         coming = [within_s - ready_s for ready_s in self.ready_s if ready_s <= within_s]
-        finished = ((self.free + self.busy) * within_s + sum(coming)) / self.service_s
-        return self.free + len(coming) + finished, finished
+        return self.free + len(coming), ((self.free + self.busy) * within_s + sum(coming)) / self.service_s
 
-    def more_slots(self, missing: float, spread: float, *, within_s: float, ready_s: float) -> float:
+    def more_slots(self, missing: Missing, *, within_s: float, ready_s: float) -> float:
         """Return the slots to add, there after `ready_s`, so that so many requests more are begun in that time.
 
         No more than one slot a request; infinite if that is too late for any of them. All that is unsure is
         independent, so x slots must satisfy
 
-            x each - sqrt(x late^2 + x sigmas^2 (each - 1) + spread^2) = missing
+            x each - sqrt(x late^2 + x sigmas^2 (each - 1) + spread^2) = mean
 
         where each is what one begins, all but the first of them taken for Poisson, and late what the slowest boot takes
         longer than usual, in service times: of several boots the mean is the surer the more they are.
-
-        Args:
-            missing: requests, on average; may be negative.
-            spread: how many more it may be, to be sure enough; at least -missing.
-            within_s: by when they should be begun.
-            ready_s: when the slots are there.
         """
         if within_s < ready_s:
             return math.inf
         each = 1 + (within_s - ready_s) / self.service_s
         unsure = (self.late_boot_s / self.service_s) ** 2 + self.sigmas**2 * (each - 1)
-        root = math.sqrt(max(0.0, unsure * unsure + 4 * each * missing * unsure + (2 * each * spread) ** 2))
-        slots = min(missing + spread, (2 * each * missing + unsure + root) / (2 * each * each))
+        twice = 2 * each
+        root = math.sqrt(max(0.0, unsure * unsure + 2 * twice * missing.mean * unsure + (twice * missing.spread) ** 2))
+        slots = min(
+            missing.mean + missing.spread, missing.most, (twice * missing.mean + unsure + root) / (twice * each)
+        )
         return slots if self.free + self.busy + len(self.ready_s) else max(1.0, slots)

@@ -2,9 +2,9 @@
 
     python benchmarks/elasticity.py [--trace FILE] [--fresh] [--jobs 2]
 
-Seeds 1 and 7 choose which objectives of ours are set against each other rule; seeds 401 and 402 give every figure and were
-never looked at before. Takes an hour of processor time; each row is kept in benchmarks/elasticity.json as soon as it
-is measured, and a second run adds what is missing.
+Seeds 1 and 7 choose which objectives of ours are set against each other rule; seeds 401 and 402 give every figure and
+were never looked at before. Takes an hour of processor time; each row is kept in benchmarks/elasticity.json as soon as
+it is measured, and a second run adds what is missing.
 """
 
 import argparse

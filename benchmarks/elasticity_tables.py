@@ -1,6 +1,7 @@
 """The verdict of benchmarks/elasticity.py: ours against each other rule, as Markdown."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 from elasticity_cells import BUDGET, CLEARLY, KNOWN, SETTINGS, candidates, ranked, ratios
@@ -108,6 +109,14 @@ def summary(results: Results) -> str:
             f"{_share(never, bounds)} | {_share(reached, rows)} |"
         )
     return "\n".join(lines)
+
+
+def shortfalls(results: Results) -> str:
+    """Return how many comparisons are missed, by workload."""
+    rows = [row for fleet in results.values() for row in fleet]
+    counts = Counter(row["workload"] for row in rows for _ in missed(row))
+    kinds = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    return f"{counts.total()} of {len(rows) * len(KNOWN)} comparisons are missed{': ' if kinds else ''}{kinds}."
 
 
 def _share(count: int, whole: list) -> str:

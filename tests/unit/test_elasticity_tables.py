@@ -53,6 +53,11 @@ def test_an_objective_that_is_clearly_better_and_waits_the_shortest_is_chosen(el
     assert elasticity.nearest(row, "keda", without=" for ")[0] == "30"
 
 
+def test_what_is_missed_is_counted_by_workload(elasticity, row):
+    """Only naive is: nobody else waits as little for so little money."""
+    assert elasticity.shortfalls({"cloud": [row]}) == "1 of 9 comparisons are missed: bursts 1."
+
+
 def test_only_what_the_choosing_seeds_chose_is_set_against_a_rule(elasticity, row):
     """An objective that is the best on the reporting seeds alone does not count."""
     row["ours"]["2"] = {"choose": measured(99.0, 1e6)["choose"], "report": measured(0.1, 1.0)["report"]}

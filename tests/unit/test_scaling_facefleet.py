@@ -193,6 +193,17 @@ def test_a_budget_is_kept_in_the_long_run_and_its_savings_are_spent_on_a_rush():
     assert max(look.running for look in result.looks) > 4
 
 
+def test_a_budget_for_two_and_a_half_workers_has_the_third_for_minutes_and_the_two_always():
+    """It is not started at one look and drained at the next, and nobody is drained for one that still boots."""
+    world = replace(EC2, billing=Billing(price_per_h=1.0, minimum_s=60.0))
+    rule = policy("facefleet", objective=Objective(slo_s=0.0, budget_per_h=2.5), billing=world.billing)
+    result = run(np.arange(0, 7200, 5.0), 0.1, world=world, rule=rule, duration_s=7200)
+    later = [look for look in result.looks if 60 < look.at_s < 7200]
+    assert min(look.running for look in later) == 2
+    assert 2.3 < result.billed_s / 7200 < 2.6
+    assert result.starts <= 2 + 7200 / 300
+
+
 def test_stopped_workers_that_start_faster_shorten_the_wait():
     """A warm pool of a fleet is used before new workers are launched."""
     warm = replace(EC2, warm=19, warm_boot=durations("5"))
@@ -232,12 +243,22 @@ def test_a_clock_that_jumps_changes_no_worker_at_work_and_starts_no_crowd():
         assert all(set(decision.drain) <= {"w4", "w5"} for decision in decisions[101:])
 
 
-def test_without_metrics_each_request_gets_a_worker_as_in_naive():
-    """No totals, no service time: what waits is all that is known."""
+def test_without_metrics_a_few_go_ahead_and_then_each_request_gets_a_worker_as_in_naive():
+    """No totals, no service time: what waits is all that is known, until somebody is there and it still waits."""
     seen = [Observation(now_s=float(step), visible=7, in_flight=0, boot_s=45.0) for step in range(3)]
-    decisions = play(ours(), seen)
-    assert 7 <= decisions[0].start <= 19
-    assert all(math.isfinite(decision.start) for decision in decisions)
+    there = workers(1, pending=3, busy=1, now_s=45.0)
+    seen += [Observation(now_s=now_s, visible=6, in_flight=1, boot_s=45.0, workers=there) for now_s in (45.0, 46.0)]
+    first, _, _, there_now, there_before = (decision.start for decision in play(ours(), seen))
+    assert (first, there_now) == (4, 0)
+    assert 3 <= there_before <= 15
+
+
+def test_work_that_nobody_has_timed_yet_is_not_given_a_fleet_that_it_turns_out_not_to_need():
+    """Two hundred requests of 50 ms, before any other: the first worker has done them before a second is missed."""
+    quick = run(np.zeros(200), 0.05)
+    assert quick.starts <= 4
+    slow = run(np.zeros(200), 5.0)
+    assert slow.starts >= 12
 
 
 def test_totals_that_start_again_from_zero_do_not_confuse_it():

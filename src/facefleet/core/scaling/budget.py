@@ -7,6 +7,7 @@ from facefleet.core.scaling.terms import Billing, Objective
 
 _SAVED_H = 1.0  # at most this many hours of the budget can be saved
 _SPREAD_S = 300.0  # savings are spent over no less than this
+_LAST = 0.25  # of that time is the last for which those who are there stay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,17 @@ class Purse:
         saved = self.saved + (objective.budget_per_h - workers * billing.price_per_h) * hours
         return Purse(saved=min(saved, objective.budget_per_h * _SAVED_H), now_s=now_s)
 
-    def affords(self, boot_s: float, objective: Objective, billing: Billing) -> float:
-        """Return how many workers there may be now; infinite without a budget or a price."""
+    def affords(self, have: int, boot_s: float, objective: Objective, billing: Billing) -> float:
+        """Return how many workers there may be now, of whom `have` are there; infinite without a budget or a price.
+
+        Those there stay until nearly all is spent that they were started for, or a budget for two and a half would
+        start the third at one look and drain it at the next.
+        """
         if objective.budget_per_h is None or billing.price_per_h <= 0:
             return math.inf
         spread_h = max(_SPREAD_S, 2 * boot_s, billing.minimum_s) / 3600
-        hourly = objective.budget_per_h + self.saved / spread_h
-        return max(0, math.floor(hourly / billing.price_per_h + 1e-9))
+        most, kept = (
+            max(0, math.floor((objective.budget_per_h + self.saved / span_h) / billing.price_per_h + 1e-9))
+            for span_h in (spread_h, spread_h * _LAST)
+        )
+        return max(most, min(have, kept))

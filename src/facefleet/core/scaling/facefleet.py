@@ -86,7 +86,7 @@ class Facefleet:
         there = committed(seen)
         purse = memory.purse.count(seen.now_s, there, self.objective, self.billing)
         wants = (workers_against_lateness(view), _workers(readiness.peak(), seen.capacity))
-        affords = purse.affords(view.boot_s, self.objective, self.billing)
+        affords = purse.affords(there, view.boot_s, self.objective, self.billing)
         goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
         have = max(there, memory.ordered if 0 <= seen.now_s - memory.ordered_s < UNSEEN_S else 0)
         start = max(0, min(goal - have, bounds.maximum - there))

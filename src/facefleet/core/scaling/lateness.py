@@ -13,25 +13,39 @@ from facefleet.core.scaling.persistence import Outlook
 from facefleet.core.scaling.staffing import Missing
 from facefleet.core.scaling.view import View
 
-_LATE = 0.2  # those who are late anyway are begun within this share of the objective, or a boot, after the boot
+_LATE = 0.2  # those who are late anyway are begun within this share of the objective after the boot
+_LATE_BOOT = 0.1  # or within this share of the boot: they waited for one, and to hurry takes many
 _UNSEEN = 0.25  # of the variance of what is to come is allowed for now: later looks can order for most of it
 _STEPS = 6  # moments at which deadlines are checked
+_AHEAD = 4  # workers to time the work: the more, the sooner the first boots, and the more may be for nothing
 SLIVER = 0.3  # of a worker, not worth one
 
 
 def workers_against_lateness(view: View) -> int:
     """Return how many workers there should be so that no order comes too late; 0 where those there are enough.
 
-    While no request has been timed, one worker goes ahead for as long as the others can still follow it in time.
+    While no request has been timed, one worker goes ahead for as long as the others can still follow it in time, and
+    then a few until the first of them is there: how many it takes nobody knows yet, and the first one finds out.
     """
     if view.over and not view.seen.visible:
         return 0  # what a rate promises that is over is not to come
-    more = 0
+    more = 0.0
     if view.learned.service_s is not None or _slack_s(view) <= 0:
-        more = _to_order(view, _missing(view))
+        more = min(_to_order(view, _missing(view)), _most_ahead(view))
     if not more and _nobody_comes(view):
-        more = 1
-    return committed(view.seen) + more if more else 0
+        more = 1.0
+    return committed(view.seen) + int(more) if more else 0
+
+
+def _most_ahead(view: View) -> float:
+    """Return how many more may be ordered: few until somebody was there for a look to time the work, then any number.
+
+    Work that is not done by then says by that that it takes many.
+    """
+    if view.learned.service_s is not None or view.before.running:
+        return math.inf
+    crew = view.crew
+    return max(0, _AHEAD - (crew.free + crew.busy + len(crew.ready_s)) // view.seen.capacity)
 
 
 def _missing(view: View) -> dict[float, Missing]:
@@ -40,7 +54,7 @@ def _missing(view: View) -> dict[float, Missing]:
     On average, and how many more to be sure enough: those to come and those that are finished are taken for Poisson.
     """
     slo_s, crew, outlook = view.objective.slo_s, view.crew, view.learned.outlook()
-    soonest_s = view.boot_s + _LATE * min(slo_s, view.boot_s)
+    soonest_s = view.boot_s + max(_LATE * min(slo_s, view.boot_s), _LATE_BOOT * view.boot_s)
     last_s = max(soonest_s, slo_s + view.slow_s)
     growth = (last_s / soonest_s) ** (1 / _STEPS)
     moments = {soonest_s * growth**step for step in range(_STEPS + 1)}

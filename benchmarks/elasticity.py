@@ -2,9 +2,9 @@
 
     python benchmarks/elasticity.py [--trace FILE] [--fresh] [--jobs 2]
 
-Seeds 1 and 7 choose which objectives of ours are set against each other rule; seeds 501 and 502 give every figure and
-were never looked at before. Takes an hour of processor time; each row is kept in benchmarks/elasticity.json as soon as
-it is measured, and a second run adds what is missing.
+Some seeds choose which objectives of ours are set against each other rule; others, which were never looked at before,
+give every figure (`elasticity_cells.SEEDS`). Takes three hours of processor time; each row is kept in
+benchmarks/elasticity.json as soon as it is measured, and a second run adds what is missing.
 """
 
 import argparse
@@ -90,6 +90,8 @@ def keep(results: Results) -> None:
     def rounded(value: object) -> object:
         if isinstance(value, dict):
             return {key: rounded(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [rounded(one) for one in value]
         return round(value, 3) if isinstance(value, float) else value
 
     fleets = (

@@ -12,15 +12,17 @@ Results = dict[str, list[dict]]
 
 def match(row: dict, policy: str) -> tuple[str, float, float]:
     """Return the objective that the choosing seeds set against a rule, and the ratios on the reporting seeds."""
-    aim = ranked(row, policy, "choose")[0]
+    aim = ranked(row, policy)[0]
     return aim, *ratios(row["ours"][aim]["report"], row["known"][policy]["report"])
 
 
 def nearest(row: dict, policy: str, *, without: str = "") -> tuple[str, float, float]:
     """Return the candidate that does best against a rule on the reporting seeds, and its ratios."""
     fit = [aim for aim in candidates(row, policy) if not without or without not in aim]
-    aim = ranked(row, policy, "report", fit)[0]
-    return aim, *ratios(row["ours"][aim]["report"], row["known"][policy]["report"])
+    other = row["known"][policy]["report"]
+    pairs = {aim: ratios(row["ours"][aim]["report"], other) for aim in fit}
+    aim = min(pairs, key=lambda one: max(pairs[one]))
+    return aim, *pairs[aim]
 
 
 def missed(row: dict, *, without: str = "") -> list[str]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
 from facefleet.core.scaling import policy
+from facefleet.core.scaling.budget import Purse
 from facefleet.core.scaling.forecast import Arrivals, Season, Trend
 from facefleet.core.scaling.idle import Idleness, Pace, latest
 from facefleet.core.scaling.learned import Learned
@@ -204,6 +205,59 @@ def test_a_budget_for_two_and_a_half_workers_has_the_third_for_minutes_and_the_t
     assert result.starts <= 2 + 7200 / 300
 
 
+def spending(saved, **pending_s):
+    """What is drained of workers at work on a long backlog, at 2.5 an hour, for twenty minutes."""
+    rule = policy("facefleet", objective=Objective(budget_per_h=2.5), billing=Billing(price_per_h=1.0))
+    memory, drained = replace(rule.begin(), purse=Purse(saved=saved, now_s=0.0)), []
+    there = workers(4 - len(pending_s), pending=len(pending_s), busy=4)
+    for now_s in np.arange(5.0, 1200.0, 5.0):
+        seen = Observation(
+            now_s=now_s,
+            visible=50,
+            in_flight=4,
+            oldest_age_s=100.0,
+            enqueued_total=154,
+            finished_total=100,
+            busy_ms_total=3e6,
+            workers=there,
+            boot_s=45.0,
+        )
+        decision, memory = rule.decide(seen, BOUNDS, memory)
+        drained.append(decision.drain)
+    return drained
+
+
+def test_an_order_that_the_fleet_does_not_show_yet_costs_nobody_his_place():
+    """Two more can be paid for at one look, and still at the next."""
+    assert not any(spending(0.295)[:3])
+
+
+def test_workers_that_boot_over_budget_cost_none_at_work_its_place():
+    """Two at work and two stuck: there is money for the two for as long as the two do not eat it up."""
+    assert not any(spending(0.045, one=0.0, other=0.0)[:20])
+
+
+@pytest.mark.parametrize("billing", [Billing(price_per_h=1.0, granularity_s=3600.0), Billing(price_per_h=1.0)])
+def test_a_budget_is_kept_where_hours_are_charged_as_a_whole(billing):
+    """No hour is begun for a third worker that is not affordable for all of it."""
+    world = replace(EC2, billing=billing)
+    rule = policy("facefleet", objective=Objective(slo_s=0.0, budget_per_h=2.5), billing=billing)
+    result = run(np.arange(0, 36000, 5.0), 0.1, world=world, rule=rule, duration_s=36000)
+    assert result.billed_s / 3600 <= 2.5 * (10 + 1) + 3
+
+
+@pytest.mark.parametrize(("budget_per_h", "minimum_s"), [(0.25, 3600.0), (0.07, 60.0)])
+def test_a_budget_too_small_for_one_worker_saves_until_it_can_have_one(budget_per_h, minimum_s):
+    """Requests that wait for hours are begun in the end."""
+    billing = Billing(price_per_h=1.0, minimum_s=minimum_s)
+    rule = policy("facefleet", objective=Objective(budget_per_h=budget_per_h), billing=billing)
+    seen = [
+        Observation(now_s=at_s, visible=3, in_flight=0, oldest_age_s=at_s, enqueued_total=3, boot_s=45.0)
+        for at_s in np.arange(0.0, 6 * 3600.0, 20.0)
+    ]
+    assert any(decision.start for decision in play(rule, seen))
+
+
 def test_stopped_workers_that_start_faster_shorten_the_wait():
     """A warm pool of a fleet is used before new workers are launched."""
     warm = replace(EC2, warm=19, warm_boot=durations("5"))
@@ -247,18 +301,47 @@ def test_without_metrics_a_few_go_ahead_and_then_each_request_gets_a_worker_as_i
     """No totals, no service time: what waits is all that is known, until somebody is there and it still waits."""
     seen = [Observation(now_s=float(step), visible=7, in_flight=0, boot_s=45.0) for step in range(3)]
     there = workers(1, pending=3, busy=1, now_s=45.0)
-    seen += [Observation(now_s=now_s, visible=6, in_flight=1, boot_s=45.0, workers=there) for now_s in (45.0, 46.0)]
+    seen += [Observation(now_s=now_s, visible=6, in_flight=1, boot_s=45.0, workers=there) for now_s in (45.0, 50.0)]
     first, _, _, there_now, there_before = (decision.start for decision in play(ours(), seen))
     assert (first, there_now) == (4, 0)
     assert 3 <= there_before <= 15
 
 
-def test_work_that_nobody_has_timed_yet_is_not_given_a_fleet_that_it_turns_out_not_to_need():
-    """Two hundred requests of 50 ms, before any other: the first worker has done them before a second is missed."""
-    quick = run(np.zeros(200), 0.05)
-    assert quick.starts <= 4
-    slow = run(np.zeros(200), 5.0)
-    assert slow.starts >= 12
+@pytest.mark.parametrize("at_s", [0.0, 400.0])
+@pytest.mark.parametrize(("service_s", "count", "tick_s"), [(0.05, 200, 5.0), (1.2, 40, 1.0)])
+def test_work_that_nobody_has_timed_gets_no_fleet_that_it_turns_out_not_to_need(at_s, service_s, count, tick_s):
+    """Whether or not somebody stands by for the first requests, and however often one looks."""
+    result = run(np.full(count, at_s), service_s, world=replace(EC2, tick_s=tick_s))
+    assert result.starts <= 5
+
+
+def test_slow_work_that_nobody_has_timed_gets_its_fleet_all_the_same():
+    """Two hundred requests of 5 s, of which the first workers do not get through many."""
+    assert run(np.zeros(200), 5.0).starts >= 12
+
+
+@pytest.mark.parametrize("slo_s", [0.5, 2.0, 20.0])
+def test_an_overdue_request_gets_a_worker_however_even_the_boots(slo_s):
+    """One has long work, another waits: to order at the next look would do as well, and so at every look."""
+    rule, boots_s = ours(Objective(slo_s=slo_s)), (45.0,) * 20
+    memory = rule.begin()
+    memory = replace(memory, learned=replace(memory.learned, boots_s=boots_s, spread=(1.0,) * 20))
+    started = 0
+    for now_s in np.arange(1000.0, 1060.0):
+        seen = Observation(
+            now_s=now_s,
+            visible=1,
+            in_flight=1,
+            oldest_age_s=now_s - 990.0,
+            enqueued_total=52,
+            finished_total=50,
+            busy_ms_total=50 * 300e3,
+            workers=workers(1, busy=1),
+            boot_s=45.0,
+        )
+        decision, memory = rule.decide(seen, BOUNDS, memory)
+        started += decision.start
+    assert started >= 1
 
 
 def test_totals_that_start_again_from_zero_do_not_confuse_it():

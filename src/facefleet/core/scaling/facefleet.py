@@ -84,15 +84,16 @@ class Facefleet:
         idle = idle_workers(seen)
         spare = memory.spare.add(seen.now_s, len(idle) - seen.visible, span_s=_spare_span_s(view))
         there = committed(seen)
-        purse = memory.purse.count(seen.now_s, there, self.objective, self.billing)
-        wants = (workers_against_lateness(view), _workers(readiness.peak(), seen.capacity))
-        affords = purse.affords(there, view.boot_s, self.objective, self.billing)
-        goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
         have = max(there, memory.ordered if 0 <= seen.now_s - memory.ordered_s < UNSEEN_S else 0)
+        boot_s, aim, billing = view.boot_s, self.objective, self.billing
+        purse = memory.purse.count(seen.now_s, there, boot_s=boot_s, objective=aim, billing=billing)
+        wants = (workers_against_lateness(view), _workers(readiness.peak(), seen.capacity))
+        affords = purse.affords(have, boot_s=boot_s, objective=aim, billing=billing)
+        goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
         start = max(0, min(goal - have, bounds.maximum - there))
         drain = () if start else self._leaving(view, idle, spare, seen.count(WorkerState.RUNNING) - goal)
         if have > max(affords, bounds.minimum):
-            drain = _unaffordable(seen, have - max(int(affords), bounds.minimum))
+            drain = _unaffordable(seen, seen.count(WorkerState.RUNNING) - max(int(affords), bounds.minimum))
         kept = FacefleetMemory(
             learned=view.learned,
             spare=spare,
@@ -180,4 +181,4 @@ def _unaffordable(seen: Observation, count: int) -> tuple[str, ...]:
     running = sorted(
         seen.those(WorkerState.RUNNING), key=lambda worker: (bool(worker.jobs), worker.since_s, worker.worker_id)
     )
-    return tuple(worker.worker_id for worker in running[:count])
+    return tuple(worker.worker_id for worker in running[: max(0, count)])

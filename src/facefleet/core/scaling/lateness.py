@@ -15,9 +15,11 @@ from facefleet.core.scaling.view import View
 
 _LATE = 0.2  # those who are late anyway are begun within this share of the objective after the boot
 _LATE_BOOT = 0.1  # or within this share of the boot: they waited for one, and to hurry takes many
+_NO_LATER = 0.9  # but within this share of what a slow boot at the next look adds, or they would be put off for ever
 _UNSEEN = 0.25  # of the variance of what is to come is allowed for now: later looks can order for most of it
 _STEPS = 6  # moments at which deadlines are checked
 _AHEAD = 4  # workers to time the work: the more, the sooner the first boots, and the more may be for nothing
+_TIMED_BOOT = 0.1  # of a boot is spent on timing it
 SLIVER = 0.3  # of a worker, not worth one
 
 
@@ -25,7 +27,7 @@ def workers_against_lateness(view: View) -> int:
     """Return how many workers there should be so that no order comes too late; 0 where those there are enough.
 
     While no request has been timed, one worker goes ahead for as long as the others can still follow it in time, and
-    then a few until the first of them is there: how many it takes nobody knows yet, and the first one finds out.
+    then a few until somebody has worked for a while: how many it takes nobody knows yet.
     """
     if view.over and not view.seen.visible:
         return 0  # what a rate promises that is over is not to come
@@ -38,13 +40,15 @@ def workers_against_lateness(view: View) -> int:
 
 
 def _most_ahead(view: View) -> float:
-    """Return how many more may be ordered: few until somebody was there for a look to time the work, then any number.
+    """Return how many more may be ordered: few until somebody had a while to time the work, then any number.
 
     Work that is not done by then says by that that it takes many.
     """
-    if view.learned.service_s is not None or view.before.running:
+    learned, crew = view.learned, view.crew
+    if learned.service_s is not None:
         return math.inf
-    crew = view.crew
+    if learned.tried_s is not None and view.seen.now_s - learned.tried_s >= _TIMED_BOOT * view.boot_s:
+        return math.inf
     return max(0, _AHEAD - (crew.free + crew.busy + len(crew.ready_s)) // view.seen.capacity)
 
 
@@ -54,7 +58,8 @@ def _missing(view: View) -> dict[float, Missing]:
     On average, and how many more to be sure enough: those to come and those that are finished are taken for Poisson.
     """
     slo_s, crew, outlook = view.objective.slo_s, view.crew, view.learned.outlook()
-    soonest_s = view.boot_s + max(_LATE * min(slo_s, view.boot_s), _LATE_BOOT * view.boot_s)
+    hurry_s = max(_LATE * min(slo_s, view.boot_s), _LATE_BOOT * view.boot_s)
+    soonest_s = view.boot_s + min(hurry_s, _NO_LATER * (view.slow_s - view.boot_s))
     last_s = max(soonest_s, slo_s + view.slow_s)
     growth = (last_s / soonest_s) ** (1 / _STEPS)
     moments = {soonest_s * growth**step for step in range(_STEPS + 1)}

@@ -27,6 +27,7 @@ class Learned:
         tick_s: how long after the observation before that was.
         persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
         service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
+        tried_s: since when there is somebody for the requests that wait or are worked on; None while there is not.
         booting: (worker, since when) of those last seen pending.
         running: workers last seen running; None where nobody looked, as before the first look and after a history.
         boots_s: how long the latest boots took.
@@ -43,6 +44,7 @@ class Learned:
     total: int = 0
     service_s: float | None = None
     measured: int = 0
+    tried_s: float | None = None
     booting: tuple[tuple[str, float], ...] = ()
     running: frozenset[str] | None = None
     boots_s: tuple[float, ...] = ()
@@ -87,6 +89,7 @@ class Learned:
             total=total,
             service_s=service_s,
             measured=measured,
+            tried_s=self._tried_s(seen.now_s) if messages and running else None,
             booting=tuple((worker.worker_id, worker.since_s) for worker in seen.those(WorkerState.PENDING)),
             running=running,
             boots_s=boots_s,
@@ -128,11 +131,14 @@ class Learned:
 
     def remembered(self, before: "Learned") -> "Learned":
         """Return what was learned of something past, of whose workers nothing is known but how many they were."""
-        return replace(self, running=None, booting=(), boots_s=before.boots_s, spread=before.spread)
+        return replace(self, running=None, tried_s=None, booting=(), boots_s=before.boots_s, spread=before.spread)
 
     def late_if_cold(self, boot_s: float, slo_s: float) -> float:
         """Return the share of requests that wait longer than `slo_s` where they find nobody: a look, and a boot."""
         return _late_if_cold(self.spread, boot_s, max(self.tick_s, 1e-9), slo_s)
+
+    def _tried_s(self, now_s: float) -> float:
+        return now_s if self.tried_s is None else min(self.tried_s, now_s)
 
     def _tick_s(self, now_s: float) -> float:
         if self.now_s is None or now_s <= self.now_s:

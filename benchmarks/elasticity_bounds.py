@@ -42,12 +42,16 @@ def bound(row: dict, setting: Setting, aim: str, trace: Workload) -> dict[str, f
     }
 
 
-def share_of_clairvoyant(row: dict, setting: Setting, policy: str, trace: Workload) -> float:
-    """Return what the clairvoyant pays for a known rule's p99, as a share of what the rule pays, at one seed."""
+def room(row: dict, setting: Setting, policy: str, trace: Workload) -> dict[str, float]:
+    """Return what the clairvoyant and chance ask for a known rule's p99, as shares of what the rule pays."""
     usual = objective(f"{setting.usual_slo_s:g}")
     cell = experiment(setting, row["service"], row["workload"], usual, trace)
     theirs = cell.run(policy, _SEED)
-    return _clairvoyant(cell, float(np.percentile(theirs.waits_s, 99))).billed_s / theirs.billed_s
+    p99_s = float(np.percentile(theirs.waits_s, 99))
+    return {
+        "clairvoyant": _clairvoyant(cell, p99_s).billed_s / theirs.billed_s,
+        "chance": _chance(cell, row["workload"], p99_s) / theirs.billed_s,
+    }
 
 
 def _counted(cell: Experiment) -> tuple[Workload, Seconds]:
@@ -83,5 +87,5 @@ def explain(row: dict, setting: Setting, misses: list[str], trace: Workload) -> 
     for aim in (*setting.shown, setting.loose):
         if aim not in row["bound"]:
             row["bound"][aim] = bound(row, setting, aim, trace)
-    row["missed"] = {policy: share_of_clairvoyant(row, setting, policy, trace) for policy in KNOWN if policy in misses}
+    row["missed"] = {policy: room(row, setting, policy, trace) for policy in KNOWN if policy in misses}
     return row

@@ -68,7 +68,9 @@ def _verdict(rows: list[dict]) -> Iterator[str]:
 
 def _miss(row: dict, policy: str) -> str:
     aim, wait, cost = nearest(row, policy)
-    return f"{policy} ({aim} s: {wait:.2f}, {cost:.2f}; {row['missed'][policy]:.2f})"
+    room = row["missed"][policy]
+    least = f", at least {room['chance']:.2f}" if room["chance"] > room["clairvoyant"] else ""
+    return f"{policy} ({aim} s: {wait:.2f}, {cost:.2f}; {room['clairvoyant']:.2f}{least})"
 
 
 def _nearness(aim: str, bound: dict[str, float]) -> str:

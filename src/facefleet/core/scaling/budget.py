@@ -14,8 +14,8 @@ _LAST = 0.25  # of that time is the last for which those who are there stay
 class Purse:
     """What was saved of the budget so far: over any T hours the fleet spends at most budget x (T + 1).
 
-    Billing minimums and the last requests of workers that drain come on top. A budget too small for that to buy even one
-    worker for a while saves what it takes.
+    Billing minimums and the last requests of workers that drain come on top. A budget too small to buy even one worker
+    that way saves what it takes.
 
     Attributes:
         saved: in the currency of the budget; negative after spending ahead.

@@ -205,11 +205,11 @@ def test_a_budget_for_two_and_a_half_workers_has_the_third_for_minutes_and_the_t
     assert result.starts <= 2 + 7200 / 300
 
 
-def spending(saved, **pending_s):
-    """What is drained of workers at work on a long backlog, at 2.5 an hour, for twenty minutes."""
+def spending(saved, pending=0):
+    """What is decided of workers at work on a long backlog, at 2.5 an hour, for twenty minutes."""
     rule = policy("facefleet", objective=Objective(budget_per_h=2.5), billing=Billing(price_per_h=1.0))
-    memory, drained = replace(rule.begin(), purse=Purse(saved=saved, now_s=0.0)), []
-    there = workers(4 - len(pending_s), pending=len(pending_s), busy=4)
+    memory, decisions = replace(rule.begin(), purse=Purse(saved=saved, now_s=0.0)), []
+    there = workers(4 - pending, pending=pending, busy=4)
     for now_s in np.arange(5.0, 1200.0, 5.0):
         seen = Observation(
             now_s=now_s,
@@ -223,18 +223,20 @@ def spending(saved, **pending_s):
             boot_s=45.0,
         )
         decision, memory = rule.decide(seen, BOUNDS, memory)
-        drained.append(decision.drain)
-    return drained
+        decisions.append(decision)
+    return decisions
 
 
 def test_an_order_that_the_fleet_does_not_show_yet_costs_nobody_his_place():
     """Two more can be paid for at one look, and still at the next."""
-    assert not any(spending(0.295)[:3])
+    first, second = spending(0.295)[:2]
+    assert first.start == 2
+    assert "budget for 6, so 6, 6 are there or coming: hold" in second.reason
 
 
 def test_workers_that_boot_over_budget_cost_none_at_work_its_place():
     """Two at work and two stuck: there is money for the two for as long as the two do not eat it up."""
-    assert not any(spending(0.045, one=0.0, other=0.0)[:20])
+    assert not any(decision.drain for decision in spending(0.045, pending=2)[:20])
 
 
 @pytest.mark.parametrize("billing", [Billing(price_per_h=1.0, granularity_s=3600.0), Billing(price_per_h=1.0)])

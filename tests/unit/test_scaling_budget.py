@@ -1,0 +1,89 @@
+"""Our own rule spends no more than its budget, and all of it where it is asked to."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from our_rule import BOUNDS, EC2, play, run, workers
+
+from facefleet.core.fleet import Observation
+from facefleet.core.scaling import policy
+from facefleet.core.scaling.budget import Purse
+from facefleet.core.scaling.terms import Billing, Objective
+
+
+def test_a_budget_is_kept_in_the_long_run_and_its_savings_are_spent_on_a_rush():
+    """Over T hours no more than the budget for T + 1 hours is spent, though the rush would have more."""
+    world = replace(EC2, billing=Billing(price_per_h=1.0))
+    rush = np.concatenate((np.arange(3600, 3700, 0.1), np.arange(3700, 10800, 0.4)))
+    rule = policy("facefleet", objective=Objective(budget_per_h=4.0), billing=world.billing)
+    result = run(rush, 5.0, world=world, rule=rule, duration_s=10800)
+    hours = result.looks[-1].at_s / 3600
+    assert result.billed_s / 3600 <= 4.0 * (hours + 1) + 0.1
+    assert max(look.running for look in result.looks) > 4
+
+
+def test_a_budget_for_two_and_a_half_workers_has_the_third_for_minutes_and_the_two_always():
+    """It is not started at one look and drained at the next, and nobody is drained for one that still boots."""
+    world = replace(EC2, billing=Billing(price_per_h=1.0, minimum_s=60.0))
+    rule = policy("facefleet", objective=Objective(slo_s=0.0, budget_per_h=2.5), billing=world.billing)
+    result = run(np.arange(0, 7200, 5.0), 0.1, world=world, rule=rule, duration_s=7200)
+    later = [look for look in result.looks if 60 < look.at_s < 7200]
+    assert min(look.running for look in later) == 2
+    assert 2.3 < result.billed_s / 7200 < 2.6
+    assert result.starts <= 2 + 7200 / 300
+
+
+def spending(saved, pending=0):
+    """What is decided of workers at work on a long backlog, at 2.5 an hour, for twenty minutes."""
+    rule = policy("facefleet", objective=Objective(budget_per_h=2.5), billing=Billing(price_per_h=1.0))
+    memory, decisions = replace(rule.begin(), purse=Purse(saved=saved, now_s=0.0)), []
+    there = workers(4 - pending, pending=pending, busy=4)
+    for now_s in np.arange(5.0, 1200.0, 5.0):
+        seen = Observation(
+            now_s=now_s,
+            visible=50,
+            in_flight=4,
+            oldest_age_s=100.0,
+            enqueued_total=154,
+            finished_total=100,
+            busy_ms_total=3e6,
+            workers=there,
+            boot_s=45.0,
+        )
+        decision, memory = rule.decide(seen, BOUNDS, memory)
+        decisions.append(decision)
+    return decisions
+
+
+def test_an_order_that_the_fleet_does_not_show_yet_costs_nobody_his_place():
+    """Two more can be paid for at one look, and still at the next."""
+    first, second = spending(0.295)[:2]
+    assert first.start == 2
+    assert "budget for 6, so 6, 6 are there or coming: hold" in second.reason
+
+
+def test_workers_that_boot_over_budget_cost_none_at_work_its_place():
+    """Two at work and two stuck: there is money for the two for as long as the two do not eat it up."""
+    assert not any(decision.drain for decision in spending(0.045, pending=2)[:20])
+
+
+@pytest.mark.parametrize("billing", [Billing(price_per_h=1.0, granularity_s=3600.0), Billing(price_per_h=1.0)])
+def test_a_budget_is_kept_where_hours_are_charged_as_a_whole(billing):
+    """No hour is begun for a third worker that is not affordable for all of it."""
+    world = replace(EC2, billing=billing)
+    rule = policy("facefleet", objective=Objective(slo_s=0.0, budget_per_h=2.5), billing=billing)
+    result = run(np.arange(0, 36000, 5.0), 0.1, world=world, rule=rule, duration_s=36000)
+    assert result.billed_s / 3600 <= 2.5 * (10 + 1) + 3
+
+
+@pytest.mark.parametrize(("budget_per_h", "minimum_s"), [(0.25, 3600.0), (0.07, 60.0)])
+def test_a_budget_too_small_for_one_worker_saves_until_it_can_have_one(budget_per_h, minimum_s):
+    """Requests that wait for hours are begun in the end."""
+    billing = Billing(price_per_h=1.0, minimum_s=minimum_s)
+    rule = policy("facefleet", objective=Objective(budget_per_h=budget_per_h), billing=billing)
+    seen = [
+        Observation(now_s=at_s, visible=3, in_flight=0, oldest_age_s=at_s, enqueued_total=3, boot_s=45.0)
+        for at_s in np.arange(0.0, 6 * 3600.0, 20.0)
+    ]
+    assert any(decision.start for decision in play(rule, seen))

@@ -1,0 +1,289 @@
+"""What our own rule learns, part by part: rates, idle times, boots, and how many workers that asks for."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facefleet.core.fleet import Observation, Worker, WorkerState
+from facefleet.core.scaling.forecast import Arrivals, Season, Trend
+from facefleet.core.scaling.idle import Idleness, Pace, latest
+from facefleet.core.scaling.learned import Learned
+from facefleet.core.scaling.levels import Levels
+from facefleet.core.scaling.persistence import Persistence
+from facefleet.core.scaling.staffing import Crew, Missing, erlang_slots
+from facefleet.core.scaling.view import crew
+
+
+@pytest.mark.parametrize(
+    ("offered", "wait", "share"), [(12, 0.4, 0.01), (0.055, 0.4, 0.01), (3, 40, 0.01), (50, 0, 0.2)]
+)
+def test_erlang_slots_are_the_fewest_by_the_textbook_sum(offered, wait, share):
+    """P(wait > w) from the sum over states, not from the recursion."""
+
+    def late(slots):
+        if slots <= offered:
+            return 1.0
+        terms = [offered**k / math.factorial(k) for k in range(slots)]
+        last = offered**slots / math.factorial(slots) * slots / (slots - offered)
+        return last / (sum(terms) + last) * math.exp(-(slots - offered) * wait)
+
+    slots = erlang_slots(offered, wait, share)
+    assert late(slots) <= share < late(slots - 1)
+
+
+def test_a_step_in_the_rate_is_believed_soon_and_a_steady_rate_is_averaged_long():
+    """Ten a second for an hour, then thirty: within three looks the forecast has moved."""
+    rng = np.random.default_rng(5)
+    arrivals, total = Arrivals(), 0
+    for second in range(3600):
+        total += int(rng.poisson(10))
+        arrivals = arrivals.add(float(second), total)
+    assert arrivals.trend(1.0).rate_hz(0.0) == pytest.approx(10, rel=0.05)
+    for second in range(3600, 3604):
+        total += int(rng.poisson(30))
+        arrivals = arrivals.add(float(second), total)
+    assert arrivals.trend(1.0).rate_hz(0.0) > 20
+    assert len(arrivals.times_s) < 500
+
+
+def test_silence_after_a_step_of_load_is_not_averaged_with_it():
+    """3.5 a second for a minute and a half, then nothing: within five looks the rate is zero, and stays there."""
+    rng = np.random.default_rng(0)
+    arrivals, total, rates = Arrivals(), 0, []
+    for second in range(120):
+        total += int(rng.poisson(3.5)) if second < 90 else 0
+        arrivals = arrivals.add(float(second), total)
+        rates.append(arrivals.trend(1.0).rate_hz(2.4))
+    assert rates[89] > 2
+    assert set(rates[94:]) == {0.0}
+
+
+def bursts(count, came, *, settled_hz=0.0, rate_hz=10.0, before=None):
+    """Show rates of one look's age, each on top of a settled one, and what came in the ten seconds after."""
+    persistence, now_s, total = before or Persistence(), 0.0, 0
+    for _ in range(count):
+        persistence = persistence.add(now_s, total, total, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
+        persistence = persistence.add(now_s + 1, total, total, Trend(level_hz=rate_hz, span_s=1.0), 10.0)
+        persistence = persistence.add(now_s + 11, total, total + came, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
+        now_s, total = now_s + 600, total + came
+    return persistence
+
+
+def seen_anew(persistence, *, settled_hz=0.0, rate_hz=10.0):
+    """Return it with a settled rate, and then one of a look's age."""
+    settled = persistence.add(1e6, 0, 0, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
+    return settled.add(1e6 + 1, 0, 0, Trend(level_hz=rate_hz, span_s=1.0), 10.0)
+
+
+def test_of_a_young_rate_as_much_is_believed_as_came_of_those_before():
+    """Ten a second promise a hundred in ten seconds; what comes is twenty each time, at once or not."""
+    assert seen_anew(bursts(3, 20)).outlook().coming(10.0) == pytest.approx(100)
+    doubted = seen_anew(bursts(4, 20))
+    assert doubted.outlook().coming(10.0) == pytest.approx(20)
+    assert doubted.outlook().coming(1.0) == pytest.approx(10)
+    assert doubted.lasting_hz(5.0) == pytest.approx(2)
+    assert seen_anew(bursts(4, 5000)).outlook().coming(10.0) == pytest.approx(100)
+    assert seen_anew(bursts(32, 100, before=bursts(40, 20))).outlook().coming(10.0) == pytest.approx(100)
+
+
+def test_a_rate_that_has_lasted_is_not_doubted():
+    """Bursts that were over at once say nothing of a load that goes on."""
+    lasting = bursts(8, 20).add(1e6, 0, 0, Trend(level_hz=10.0, span_s=10.0), 10.0)
+    assert lasting.outlook().coming(10.0) == pytest.approx(100)
+    assert lasting.lasting_hz(0.0) == pytest.approx(10)
+
+
+def test_a_rise_of_a_settled_load_is_not_doubted_for_bursts_from_nothing():
+    """Nor the other way round; and what had settled is never doubted."""
+    after_bursts = seen_anew(bursts(8, 20), settled_hz=8.0, rate_hz=14.0)
+    assert after_bursts.outlook().coming(10.0) == pytest.approx(140)
+    after_rises = bursts(8, 80, settled_hz=8.0, rate_hz=14.0)
+    assert seen_anew(after_rises).outlook().coming(10.0) == pytest.approx(100)
+    assert seen_anew(after_rises, settled_hz=8.0, rate_hz=14.0).outlook().coming(10.0) == pytest.approx(80)
+
+
+def test_a_greater_promise_says_more_but_one_does_not_outweigh_all():
+    """One of 46,000 of which nothing came, among 31 of a hundred that came true."""
+    one = bursts(31, 100, before=bursts(1, 0, rate_hz=4600.0))
+    assert 0.4 < seen_anew(one).outlook().coming(10.0) / 100 < 0.8
+
+
+def test_what_chance_explains_is_no_promise():
+    """A hundred and ten where a hundred had settled."""
+    assert bursts(8, 0, settled_hz=10.0, rate_hz=11.0).rises.shares == ()
+
+
+@pytest.mark.parametrize("jump_s", [-1e6, 1e6])
+def test_promises_that_a_jump_of_the_clock_interrupts_tell_nothing(jump_s):
+    """Neither are they counted, nor kept for ever."""
+    persistence = Persistence()
+    for number in range(8):
+        at_s = number % 2 * jump_s + number
+        persistence = persistence.add(at_s, number, number + 1, Trend(level_hz=10.0, span_s=1.0), 10.0)
+    assert persistence.onsets.shares == ()
+
+
+def test_a_history_that_skips_silent_looks_decides_promises_all_the_same():
+    """The next look is an hour later: nothing came since the one before, so what came in time is known."""
+    persistence = Persistence().add(0.0, 0, 5, Trend(level_hz=10.0, span_s=1.0), 10.0)
+    persistence = persistence.add(5.0, 5, 30, Trend(level_hz=5.0, span_s=5.0), 10.0)
+    assert persistence.add(3600.0, 30, 30, Trend(), 10.0).onsets.shares == ((0.25, 10.0),)
+    assert persistence.add(3600.0, 30, 31, Trend(), 10.0).onsets.shares == ()
+
+
+def test_a_season_that_has_proved_itself_is_not_doubted_for_bursts_that_did_not_last():
+    """The rate of a young window counts a fifth, that of the hour of the day in full."""
+    season = Season(period_s=960.0, rates_hz=(6.0,) * 96, error_hz=0.1, error_of_last_hz=1.0)
+    learned = Learned(persistence=seen_anew(bursts(4, 20)), seasons=(season,), now_s=5.0)
+    assert learned.outlook().coming(10.0) == pytest.approx(60)
+    assert learned.lasting_hz(0.0) == pytest.approx(6)
+    assert replace(learned, seasons=()).outlook().coming(10.0) == pytest.approx(20)
+
+
+def test_boots_are_measured_even_where_nobody_is_seen_booting():
+    """Workers that boot within a look are running at the next one; nothing is known of strangers and of late looks."""
+
+    def seen(now_s, *since_s):
+        there = tuple(
+            Worker(worker_id=f"w{number}", state=WorkerState.RUNNING, since_s=at_s)
+            for number, at_s in enumerate(since_s)
+        )
+        return Observation(now_s=now_s, visible=0, in_flight=0, workers=there, boot_s=0.8)
+
+    learned = Learned()
+    looks = (
+        seen(10.0),
+        seen(11.0, 10.7),
+        seen(
+            12.0, 10.7, 11.8, 3.0, 11.0
+        ),  # one was there long before, and one comes back at the moment of the last look
+        seen(13.0, 10.7, 11.8, 3.0, 11.0),
+        seen(913.0, 10.7, 11.8, 3.0, 11.0, 900.0),
+    )
+    for look in looks:
+        learned = learned.add(look, slots=9, slo_s=2.0, regret_s=1.0)
+    assert learned.boots_s == pytest.approx((0.7, 0.8))
+
+
+def test_the_rule_allows_for_boots_that_differ():
+    """It reckons with the slowest boot measured."""
+    learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=40.0)
+    assert crew(seen, learned, 40.0, 99.0).late_boot_s == pytest.approx(10.0)
+    assert crew(seen, replace(learned, spread=(0.5, 1.5)), 40.0, 99.0).late_boot_s == pytest.approx(20.0)
+
+
+def test_boots_that_differ_need_more_workers_than_even_ones_but_no_more_than_requests():
+    """A hundred requests of a second, due 20 s after the mean boot; the slowest comes 15 s late."""
+
+    def slots(late_boot_s, requests=100.0, spread=0.0, sigmas=0.0):
+        alone = Crew(free=0, busy=0, ready_s=(), service_s=1.0, late_boot_s=late_boot_s, sigmas=sigmas)
+        missing = Missing(mean=requests, spread=spread, most=requests + spread)
+        return alone.more_slots(missing, within_s=65.0, ready_s=45.0)
+
+    assert slots(0.0) == pytest.approx(100 / 21)
+    assert slots(0.0) < slots(7.0) < slots(15.0) < 10
+    assert slots(0.0) < slots(0.0, spread=10.0) == pytest.approx(110 / 21)
+    assert slots(15.0) < slots(15.0, spread=10.0) < slots(15.0, spread=10.0, sigmas=2.0)
+    assert slots(15.0, requests=6.0) == pytest.approx(1.0)
+    boots_s = np.random.default_rng(3).uniform(30.0, 60.0, (20_000, int(np.ceil(slots(15.0)))))
+    begun = (1 + np.maximum(0.0, 65.0 - boots_s)).sum(axis=1)
+    assert np.mean(begun >= 100) > 0.95
+    more = int(np.ceil(slots(15.0, sigmas=2.33)))
+    boots_s = np.random.default_rng(4).uniform(30.0, 60.0, (20_000, more))
+    begun = more + np.random.default_rng(5).poisson(np.maximum(0.0, 65.0 - boots_s)).sum(axis=1)
+    assert np.mean(begun >= 100) > 0.97
+
+
+def test_it_is_too_soon_until_the_shortest_idle_time_to_reckon_with_is_a_boot_away():
+    """Idle times of ten minutes; nothing is too soon while there is work, or before there is a pattern."""
+    idle = Idleness(gaps=((600.0, 2.0),) * 10, since_s=0.0, last_s=0.0)
+    assert idle.too_soon(10.0, 45.0)
+    assert idle.too_soon(520.0, 45.0)
+    assert not idle.too_soon(560.0, 45.0)
+    assert not replace(idle, since_s=None).too_soon(10.0, 45.0)
+    assert not replace(idle, gaps=idle.gaps[:3]).too_soon(10.0, 45.0)
+
+
+def test_how_long_a_burst_takes_to_be_done_does_not_blur_when_the_next_comes():
+    """Bursts every ten minutes, done after five minutes at first and after one in the end."""
+    pace = Pace(tick_s=5.0, boot_s=45.0, reach_s=50.0, patience_s=10.0, apart_s=0.0)
+    idle, total = Idleness(), 0
+    for number, done_s in enumerate((300, 200, 100, 60, 60, 60)):
+        for into_s in range(0, 600, 5):
+            before, total = total, 40 * (number + 1)
+            idle = idle.add(600.0 * number + into_s, before, total, busy=into_s < done_s, pace=pace)
+    assert [gap_s for gap_s, _ in idle.gaps] == [600.0] * 5
+
+
+def test_nobody_is_kept_for_longer_than_an_hour_for_idle_times_of_days():
+    """However dear it is to come too late."""
+    levels = Levels()
+    for at_s in (0.0, 1800.0, 90_000.0, 91_800.0, 180_000.0):
+        for level in (1, 0):
+            levels = levels.add(at_s + 1 - level, level, 1e9)
+    assert 0 < levels.cheapest_s <= 3600
+
+
+@pytest.mark.parametrize("at", [0.001, 50.0, 99.99, 99.9999])
+def test_a_window_of_any_percentage_holds_an_idle_time_like_the_others(at):
+    """Ten idle times of a minute: nobody waits for less than that, or for an hour."""
+    assert 60.0 < latest(((60.0, 2.0),) * 10, at) < 70.0
+
+
+def test_the_longest_idle_time_to_reckon_with_is_that_of_chance_where_chance_decides():
+    """Exponential idle times, as their quantiles: the next is longer than 4.6 times the mean once in a hundred."""
+    quantiles = -np.log1p(-(np.arange(24) + 0.5) / 24)
+    mean = quantiles.mean()
+    assert 4.3 * mean < latest(tuple((float(gap), 1.0) for gap in quantiles), 99.0) < 6.5 * mean
+
+
+def test_before_there_is_a_pattern_work_may_come_back_for_up_to_an_hour():
+    """The surer it shall be, the longer; with a pattern, that says when."""
+    idle = Idleness(gaps=((60.0, 1.0),) * 3, since_s=0.0, last_s=0.0)
+    assert idle.unknown(30.0, 45.0, 50.0)
+    assert not idle.unknown(1000.0, 45.0, 50.0)
+    assert idle.unknown(1000.0, 45.0, 99.0)
+    assert not idle.unknown(3601.0, 45.0, 100.0)
+    assert not replace(idle, gaps=idle.gaps * 2).unknown(30.0, 45.0, 50.0)
+
+
+def test_boots_are_late_as_often_as_those_measured_would_be():
+    """Guesses first; after 32 even boots of a second, a look of a second and an objective of two, none is."""
+    learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=1.0)
+    assert 0 < learned.late_if_cold(1.0, 2.0) < 0.2
+    assert learned.late_if_cold(1.0, 0.5) == 1.0
+    for number in range(33):
+        for state, at_s in ((WorkerState.PENDING, 2.0 * number), (WorkerState.RUNNING, 2.0 * number + 1)):
+            worker = Worker(worker_id=f"w{number}", state=state, since_s=at_s)
+            now = replace(seen, now_s=at_s, workers=(worker,))
+            learned = learned.add(now, slots=19, slo_s=2.0, regret_s=1.0)
+    assert learned.late_if_cold(1.0, 2.0) == pytest.approx(0.0, abs=1e-9)
+    assert learned.late_if_cold(1.0, 1.5) == pytest.approx(0.5)
+
+
+def test_a_season_is_trusted_once_it_foretells_better_than_yesterday_s_weather():
+    """A square day: low, high, low; on the third day the rise is known before it comes."""
+    season, total = Season(period_s=9600.0), 0
+    for second in range(0, 3 * 9600, 10):
+        total += 100 if (second // 2400) % 2 else 10
+        season = season.add(float(second), total)
+        if second < 9600:
+            assert season.rate_hz(second + 2400.0) == 0.0
+    assert season.rate_hz(3 * 9600 + 2450.0) == pytest.approx(10.0, rel=0.1)
+
+
+@given(levels=st.lists(st.integers(0, 4), min_size=1, max_size=60), boot_s=st.sampled_from([2.0, 10.0, 45.0]))
+def test_the_keeping_time_learned_is_the_cheapest_of_all(levels, boot_s):
+    """Against every other keeping time, over the idle times it has seen."""
+    known = Levels()
+    for step, level in enumerate(levels):
+        known = known.add(5.0 * step, level, boot_s)
+
+    def cost(kept_s):
+        return sum(idle if idle <= kept_s else kept_s + boot_s for idle in known.samples)
+
+    assert all(cost(known.cheapest_s) <= cost(other) + 1e-9 for other in (0.0, *known.samples))

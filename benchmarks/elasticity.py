@@ -15,8 +15,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from elasticity_aims import objective
 from elasticity_bounds import explain
-from elasticity_cells import FLOOR_S, SEEDS, SETTINGS, TRACE, WORKLOADS, experiment, fill, objective
+from elasticity_cells import SEEDS, SETTINGS, TRACE, WORKLOADS, Measuring, experiment
+from elasticity_choice import FLOOR_S
 from elasticity_tables import Results, missed, shortfalls, summary, tables
 from facefleet.lab.simulate import plot
 from facefleet.lab.simulate.workload import Workload, from_csv
@@ -28,7 +30,7 @@ RESULTS = HERE / "elasticity.json"
 
 def measured(key: str, row: dict, trace: Workload) -> dict:
     """Return a row with all its figures and bounds."""
-    row = fill(row, SETTINGS[key], trace)
+    Measuring(row, SETTINGS[key], trace).fill()
     return explain(row, SETTINGS[key], missed(row), trace)
 
 

@@ -10,7 +10,8 @@ no bound.
 
 import numpy as np
 
-from elasticity_cells import BOUNDS, KNOWN, SEEDS, Setting, experiment, objective
+from elasticity_aims import objective
+from elasticity_cells import BOUNDS, KNOWN, SEEDS, Setting, experiment
 from elasticity_chance import CHANCE, Sample
 from elasticity_references import REFERENCES
 from elasticity_tables import NEAR
@@ -25,8 +26,8 @@ _LOOKS = 17_280  # of what repeats, a day where one looks every 5 s: a few burst
 
 def bound(row: dict, setting: Setting, aim: str, trace: Workload) -> dict[str, float]:
     """Return what ours costs at one seed, and the bounds at its p99."""
-    days = _LOOKS * setting.world.tick_s / 86_400
-    cell = experiment(setting, row["service"], row["workload"], objective(aim), trace, days=days)
+    counted_h = _LOOKS * setting.world.tick_s / 3600
+    cell = experiment(setting, row["service"], row["workload"], objective(aim), trace, counted_h=counted_h)
     ours = cell.run("facefleet", _SEED)
     p99_s = float(np.percentile(ours.waits_s, 99))
     services_s = _counted(cell)[1]

@@ -1,10 +1,13 @@
 """What benchmarks/elasticity.py measures: fleets, workloads, rules and objectives, a cell at a time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from elasticity_aims import BUDGET, PRICE_PER_H, aims, between, objective
+from elasticity_choice import candidates, margin, ranked
 from facefleet.core.fleet import Bounds
 from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.lab.simulate.durations import durations
@@ -15,14 +18,11 @@ from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 TRACE = Path(__file__).parent.parent.parent / "shared" / "traces" / "AzureLLMInferenceTrace_code.csv"
 KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
-SEEDS = {"choose": (1, 7, 11, 12), "report": (601, 602, 603, 604)}
+SEEDS = {"choose": (1, 7, 11, 12), "report": (701, 702, 703, 704)}
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.
 _WARMUP_S = {"trickle": 3600.0, "bursts": 3600.0, "steady": 300.0, "diurnal": 300.0, "spiky": 300.0}
-BUDGET = " for "  # in an objective that is the money of so many workers
-CLEARLY = 0.8  # of another's wait or cost
-FLOOR_S = 0.1  # waits below are alike to anybody
-_PRICE_PER_H = 0.1
+_ROUNDS, _LOSES = 3, 1.001  # ways to find a better objective against a rule, as long as the best loses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,25 +46,19 @@ class Setting:
     shown: tuple[str, str, str]
     loose: str
     seeds: dict[str, tuple[int, ...]] = field(default_factory=lambda: SEEDS)
-    trickle_h: float = 6.0
-
-
-def _aims(slos_s: str, at: str, workers: tuple[float, ...]) -> tuple[str, ...]:
-    """Return the seconds at 99 %, others as "seconds@percentage", and all that so many workers' money buys."""
-    bought = (f"0{BUDGET}{count}" for count in workers)
-    return (*slos_s.split(), *(aim.replace("@", " at ") for aim in at.split()), *bought)
+    trickle_h: dict[str, float] = field(default_factory=lambda: {"choose": 6.0, "report": 12.0})
 
 
 SETTINGS = {
     "ec2": Setting(
         title="boot 30-60 s, as EC2; at least 60 s charged, looked at every 5 s",
         world=World(
-            boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(price_per_h=_PRICE_PER_H, minimum_s=60.0)
+            boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(price_per_h=PRICE_PER_H, minimum_s=60.0)
         ),
         services=("exp:0.05", "exp:1", "exp:5"),
         usual_slo_s=60.0,
         aims=(
-            *_aims(
+            *aims(
                 "0 0.02 0.5 2 5 10 20 35 45 50 55 57 60 61 62 63 65 70 75 80 90 110 130 200 600",
                 "20@50 45@50 55@50 45@80 60@90 0.02@95 2@95 20@95 60@95 2@97 10@98 2@99.9 65@99.9 75@99.9 90@99.9 "
                 "0.02@99.99 20@99.99 45@99.99",
@@ -78,11 +72,11 @@ SETTINGS = {
     "cloud": Setting(
         title="boot 15-25 s, at least 30 s charged, looked at every 3 s, log-normal work of 3 s (CV 2)",
         world=World(
-            boot=durations("15-25"), stop_s=5.0, tick_s=3.0, billing=Billing(price_per_h=_PRICE_PER_H, minimum_s=30.0)
+            boot=durations("15-25"), stop_s=5.0, tick_s=3.0, billing=Billing(price_per_h=PRICE_PER_H, minimum_s=30.0)
         ),
         services=("lognormal:3:2",),
         usual_slo_s=30.0,
-        aims=_aims(
+        aims=aims(
             "0 0.02 0.5 2 5 10 20 24 25 26 27 28 29 30 32 35 40 60 80 120 200",
             "20@50 26@90 24@95 20@90 0.02@95 0.02@97 2@98 0.02@98.5 0.02@99.5 0.02@99.9 "
             "2@99.9 5@99.9 10@99.9 20@99.9 5@99.99 24@99.99 28@99.99",
@@ -93,10 +87,10 @@ SETTINGS = {
     ),
     "processes": Setting(
         title="boot 1 s, as local processes; looked at every second",
-        world=World(boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing(price_per_h=_PRICE_PER_H)),
+        world=World(boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing(price_per_h=PRICE_PER_H)),
         services=("exp:0.05", "exp:1", "exp:5"),
         usual_slo_s=2.0,
-        aims=_aims(
+        aims=aims(
             "0 0.02 0.1 0.2 0.5 1 1.5 1.8 1.9 1.95 2 2.1 2.4 2.7 3 5",
             "1.5@80 1@90 1.5@90 1.8@90 1.9@90 0.02@97 2.4@98 0.02@99.7 3@99.7 1.5@99.9 2@99.9 0.02@99.99",
             (1.8, 2, 10),
@@ -105,31 +99,23 @@ SETTINGS = {
         loose="2.4",
         # Every look takes its time to simulate.
         seeds={"choose": SEEDS["choose"][:2], "report": SEEDS["report"][:3]},
-        trickle_h=4.0,
+        trickle_h={"choose": 4.0, "report": 8.0},
     ),
 }
 
 
-def objective(aim: str) -> Objective:
-    """Read an objective: seconds, and maybe "at" a percentage, and "for" the money of so many workers."""
-    rest, _, workers = aim.partition(BUDGET)
-    slo_s, _, at = rest.partition(" at ")
-    budget_per_h = float(workers) * _PRICE_PER_H if workers else None
-    return Objective(slo_s=float(slo_s), at=float(at or 99), budget_per_h=budget_per_h)
-
-
 def experiment(
-    setting: Setting, service: str, name: str, aim: Objective, trace: Workload, *, days: float = 0.0
+    setting: Setting, service: str, name: str, aim: Objective, trace: Workload, *, counted_h: float = 0.0
 ) -> Experiment:
     """Return one cell of the tables; what learns gets an hour of the repeating workloads to learn from.
 
-    With `days` given, those are counted for as long, so that what they show is what they come to in the long run.
+    With `counted_h` given, those are counted for so many hours.
     """
     work = durations(service)
     quick = work.mean_s < 0.5  # as many requests, a shorter time
-    counted_h = {"trickle": setting.trickle_h, "bursts": 1.0 if setting.world.tick_s < 2 else 3.0}
-    usual_h = 2.0 if name == "diurnal" else 1.0
-    hours = 1 + (24 * days or counted_h[name]) if name in counted_h else usual_h
+    usually_h = {"trickle": setting.trickle_h["report"], "bursts": 1.0 if setting.world.tick_s < 2 else 3.0}
+    once_h = 2.0 if name == "diurnal" else 1.0
+    hours = 1 + (counted_h or usually_h[name]) if name in usually_h else once_h
     scale = {"steady": 0.25, "diurnal": 0.25, "spiky": 0.5}.get(name, 1.0) if quick else 1.0
     shape = Shape(
         rate_hz=(8 if name == "diurnal" else 10) / work.mean_s,
@@ -160,49 +146,37 @@ def measure(cell: Experiment, policy: str, seeds: tuple[int, ...]) -> dict:
     }
 
 
-def fill(row: dict, setting: Setting, trace: Workload) -> dict:
-    """Measure what a row lacks: known rules on all seeds, ours on the choosing ones, what is chosen on the others."""
+class Measuring:
+    """Fills one row of the tables, a cell at a time."""
 
-    def measured(policy: str, aim: Objective, seeds: str) -> dict:
-        return measure(experiment(setting, row["service"], row["workload"], aim, trace), policy, setting.seeds[seeds])
+    def __init__(self, row: dict, setting: Setting, trace: Workload) -> None:
+        self.row, self.setting, self.trace = row, setting, trace
 
-    for policy in KNOWN:
-        cell, usual = row["known"].setdefault(policy, {}), Objective(slo_s=setting.usual_slo_s)
-        for seeds in set(SEEDS) - set(cell):
-            cell[seeds] = measured(policy, usual, seeds)
-    for aim in setting.aims:
-        if aim not in row["ours"]:
-            row["ours"][aim] = {"choose": measured("facefleet", objective(aim), "choose")}
-    for aim in {*setting.shown, setting.loose, *(aim for policy in KNOWN for aim in candidates(row, policy))}:
-        if "report" not in row["ours"][aim]:
-            row["ours"][aim]["report"] = measured("facefleet", objective(aim), "report")
-    return row
+    def fill(self) -> None:
+        """Measure what is missing: known rules on all seeds, ours on the choosing ones, what is chosen on the others.
 
+        Where the best objective against a rule loses on the choosing seeds, those between it and the next are tried.
+        """
+        for policy in KNOWN:
+            cell = self.row["known"].setdefault(policy, {})
+            for seeds in set(SEEDS) - set(cell):
+                cell[seeds] = self._measured(policy, Objective(slo_s=self.setting.usual_slo_s), seeds)
+        self._add(self.setting.aims, "choose")
+        for policy in (policy for policy in KNOWN for _ in range(_ROUNDS)):
+            best = ranked(self.row, policy)[0]
+            if margin(self.row, policy, best)[0] > _LOSES:
+                self._add(between(best, list(self.row["ours"])), "choose")
+        chosen = [aim for policy in KNOWN for aim in candidates(self.row, policy)]
+        self._add((*self.setting.shown, self.setting.loose, *chosen), "report")
 
-def ratios(ours: dict, other: dict) -> tuple[float, float]:
-    """Return our p99 and instance-seconds relative to another's."""
-    return max(ours["p99"], FLOOR_S) / max(other["p99"], FLOOR_S), ours["instance_s"] / other["instance_s"]
+    def _add(self, tried: Iterable[str], seeds: str) -> None:
+        for aim in tried:
+            cell = self.row["ours"].setdefault(aim, {})
+            if seeds not in cell:
+                cell[seeds] = self._measured("facefleet", objective(aim), seeds)
 
-
-def ranked(row: dict, policy: str) -> list[str]:
-    """Return the objectives of ours, those first that on the choosing seeds are farthest from losing to a rule.
-
-    Both meet the same arrivals on each seed, so they are compared seed by seed, and luck on one is not set off against
-    a loss on another: clearly better is enough. Among equals, the one with the shortest of all longest waits is the
-    least due to chance.
-    """
-    others = row["known"][policy]["choose"]["each"]
-
-    def margin(aim: str) -> tuple[float, float, float]:
-        ours = row["ours"][aim]["choose"]
-        pairs = [ratios(mine, theirs) for mine, theirs in zip(ours["each"], others, strict=True)]
-        dearer = np.mean([max(cost, CLEARLY) for _, cost in pairs])
-        return float(np.mean([max(*pair, CLEARLY) for pair in pairs])), float(dearer), ours["longest"]
-
-    return sorted(row["ours"], key=margin)
-
-
-def candidates(row: dict, policy: str) -> list[str]:
-    """Return the objectives set against a rule: the best three by the choosing seeds, and the best but for budgets."""
-    order = ranked(row, policy)
-    return list(dict.fromkeys((*order[:3], *[aim for aim in order if BUDGET not in aim][:1])))
+    def _measured(self, policy: str, aim: Objective, seeds: str) -> dict:
+        name, hours = self.row["workload"], self.setting.trickle_h[seeds]
+        counted_h = hours if name == "trickle" else 0.0
+        cell = experiment(self.setting, self.row["service"], name, aim, self.trace, counted_h=counted_h)
+        return measure(cell, policy, self.setting.seeds[seeds])

@@ -4,7 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from elasticity_cells import BUDGET, CLEARLY, KNOWN, SETTINGS, candidates, ranked, ratios
+from elasticity_aims import BUDGET
+from elasticity_cells import KNOWN, SETTINGS
+from elasticity_choice import CLEARLY, candidates, ranked, ratios
 
 TOLERANCE, NEAR = 1.02, 1.5
 Results = dict[str, list[dict]]

@@ -21,7 +21,7 @@ from facefleet.lab.simulate.experiment import Experiment, after
 from facefleet.lab.simulate.workload import Seconds, Workload
 
 _SEED = SEEDS["report"][0]
-_LOOKS = 17_280  # of what repeats, a day where one looks every 5 s: a few bursts prove nothing
+_LOOKS, _LONG = 17_280, 69_120  # of what repeats, a day where one looks every 5 s: a few bursts prove nothing
 
 
 def bound(row: dict, setting: Setting, aim: str, trace: Workload) -> dict[str, float]:
@@ -43,10 +43,11 @@ def bound(row: dict, setting: Setting, aim: str, trace: Workload) -> dict[str, f
     }
 
 
-def room(row: dict, setting: Setting, policy: str, trace: Workload) -> dict[str, float]:
-    """Return what the clairvoyant and chance ask for a known rule's p99, as shares of what the rule pays.
+def room(row: dict, setting: Setting, policy: str, trace: Workload, long: Experiment) -> dict[str, float]:
+    """Return what the clairvoyant, chance and the reference ask for a known rule's p99, as shares of what it pays.
 
-    The clairvoyant's share is that of one seed, that of chance of all reported ones.
+    The clairvoyant's share is that of one seed, that of chance of all reported ones, and that of the reference, which
+    is asked about a trickle only, of a long one.
     """
     usual = objective(f"{setting.usual_slo_s:g}")
     cell = experiment(setting, row["service"], row["workload"], usual, trace)
@@ -55,7 +56,17 @@ def room(row: dict, setting: Setting, policy: str, trace: Workload) -> dict[str,
     return {
         "clairvoyant": best_s / theirs.billed_s,
         "chance": _chance(cell, row["workload"], reported["p99"]) / reported["instance_s"],
+        "reference": _reference(row["workload"], long, reported["p99"]) * _span_s(cell) / reported["instance_s"],
     }
+
+
+def _span_s(cell: Experiment) -> float:
+    return cell.workload(_SEED).duration_s - cell.warmup_s
+
+
+def _reference(name: str, long: Experiment, p99_s: float) -> float:
+    """Return how many workers the reference pays on average; infinite if none keeps it, 0 where it is not asked."""
+    return REFERENCES[name](long, p99_s, _SEED) / _span_s(long) if name == "trickle" else 0.0
 
 
 def _counted(cell: Experiment) -> tuple[Workload, Seconds]:
@@ -91,5 +102,8 @@ def explain(row: dict, setting: Setting, misses: list[str], trace: Workload) -> 
     for aim in (*setting.shown, setting.loose):
         if aim not in row["bound"]:
             row["bound"][aim] = bound(row, setting, aim, trace)
-    row["missed"] = {policy: room(row, setting, policy, trace) for policy in KNOWN if policy in misses}
+    counted_h = _LONG * setting.world.tick_s / 3600
+    usual = objective(f"{setting.usual_slo_s:g}")
+    long = experiment(setting, row["service"], row["workload"], usual, trace, counted_h=counted_h)
+    row["missed"] = {policy: room(row, setting, policy, trace, long) for policy in KNOWN if policy in misses}
     return row

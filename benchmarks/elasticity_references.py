@@ -4,18 +4,20 @@ Each is the cheapest of a family that a search found: what the best such rule pa
 no bound; it says how much of what ours pays above the clairvoyant is the price of not knowing the moment.
 
 *Bursts*: told the law by which they come and how large they are, not when. *Spiky*: told at every look whether a spike
-is on. *Azure*: told nothing, but tuned in hindsight on this very trace.
+is on. *Azure*: told nothing, but tuned in hindsight on this very trace. *Trickle*: told that arrivals have no memory:
+workers are kept for always the same time, and several may be ordered at once, of which the first to boot counts.
 """
 
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
+from functools import lru_cache
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 
 from elasticity_appointments import BURST, Appointments
 from elasticity_search import cheapest
 from facefleet.core.fleet import Bounds, Decision, Observation, Policy
-from facefleet.core.scaling.moves import move_to
+from facefleet.core.scaling.moves import committed, move_to
 from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.experiment import Experiment
 
@@ -25,6 +27,39 @@ _WORKERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19)
 _PER_WORKER = (1, 3, 7, 15, 30, 50, 70, 100, 300)
 _CALM_S = (0, 5, 15, 30, 60, 120, 240, 480)
 _GONE_S = (5, 15, 30, 60, 120, 240, 480, np.inf)
+_COLD = (1, 2, 3)
+_KEPT_S = (0, 30, 60, 90, 130, 180, 250, 350, 500, np.inf)
+_SECOND_S = (0, 60, np.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptAlive:
+    """One worker for so long after the last request, and a second for so long.
+
+    Attributes:
+        cold: workers ordered at once where nobody is there.
+        kept_s, second_s: how long after the last request the first and the second stay.
+    """
+
+    cold: int
+    kept_s: float
+    second_s: float
+    name: str = "kept alive"
+
+    def begin(self) -> "Level":
+        """Return the level before anything came."""
+        return Level(came_s=-np.inf)
+
+    def decide(self, seen: Observation, bounds: Bounds, memory: "Level") -> tuple[Decision, "Level"]:
+        """Want those for whom the time is not over."""
+        if seen.enqueued_total > memory.total:
+            memory = replace(memory, came_s=seen.now_s, total=seen.enqueued_total)
+        quiet_s = seen.now_s - memory.came_s
+        alone = not committed(seen)
+        wanted = sum(quiet_s < kept_s for kept_s in (self.kept_s, self.second_s))
+        if seen.visible > 0:
+            wanted = max(wanted, self.cold if alone else 1)
+        return move_to(wanted, seen, bounds, "for so long"), memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +174,21 @@ def azure(cell: Experiment, p99_s: float, seed: int, *, tries: int = _TRIES) -> 
     return cheapest(price, ranges, coarse, p99_s, tries=tries)
 
 
+def trickle(cell: Experiment, p99_s: float, seed: int) -> float:
+    """Return the worker-seconds of the cheapest keep-alive that keeps `p99_s` on this sample; all are tried."""
+    return min((paid for p99, paid in _kept_alive(cell, seed) if p99 <= p99_s), default=np.inf)
+
+
+@lru_cache
+def _kept_alive(cell: Experiment, seed: int) -> tuple[tuple[float, float], ...]:
+    rules = (
+        KeptAlive(cold=cold, kept_s=kept_s, second_s=second_s)
+        for cold, kept_s, second_s in product(_COLD, _KEPT_S, _SECOND_S)
+        if second_s <= kept_s
+    )
+    return tuple(played(cell, rule, seed) for rule in rules)
+
+
 def played(cell: Experiment, rule: Policy, seed: int) -> tuple[float, float]:
     """Return the 99th percentile of waits and the worker-seconds of a rule on one sample."""
     workload, services_s = cell.draw(seed)
@@ -146,4 +196,4 @@ def played(cell: Experiment, rule: Policy, seed: int) -> tuple[float, float]:
     return float(np.percentile(run.waits_s, 99)), run.billed_s
 
 
-REFERENCES = {"bursts": bursts, "spiky": spiky, "azure": azure}
+REFERENCES = {"trickle": trickle, "bursts": bursts, "spiky": spiky, "azure": azure}

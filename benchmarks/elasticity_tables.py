@@ -71,8 +71,10 @@ def _verdict(rows: list[dict]) -> Iterator[str]:
 def _miss(row: dict, policy: str) -> str:
     aim, wait, cost = nearest(row, policy)
     room = row["missed"][policy]
-    least = f", at least {room['chance']:.2f}" if room["chance"] > room["clairvoyant"] else ""
-    return f"{policy} ({aim} s: {wait:.2f}, {cost:.2f}; {room['clairvoyant']:.2f}{least})"
+    notes = [f"{room['clairvoyant']:.2f}"]
+    notes += [f"at least {room['chance']:.2f}"] if room["chance"] > room["clairvoyant"] else []
+    notes += [f"reference {room['reference']:.2f}"] if 0 < room["reference"] < math.inf else []
+    return f"{policy} ({aim} s: {wait:.2f}, {cost:.2f}; {', '.join(notes)})"
 
 
 def _nearness(aim: str, bound: dict[str, float]) -> str:

@@ -222,3 +222,21 @@ def test_each_further_worker_saves_no_more_late_requests_than_the_one_before(cha
     random = chance._least_late(sample(chance, 1200, 7200.0, service="exp:0.1"), np.array([1.0]), np.array([2.55]))
     assert np.all(random >= 1 - 0.265 * np.arange(random.size) - 0.005)
     assert np.all(np.diff(random, 2) > -1e-3)
+
+
+def test_a_keep_alive_that_is_told_to_pays_more_than_the_bound_and_less_than_one_order_at_a_time(
+    chance, benchmark_module, monkeypatch
+):
+    """At a wait that one boot in eight exceeds, two ordered at once are cheaper than to keep somebody."""
+    references = benchmark_module("elasticity_references")
+    monkeypatch.setattr(references, "_SECOND_S", (0,))
+    monkeypatch.setattr(references, "_KEPT_S", (0, 60, 180, 250, np.inf))
+    monkeypatch.setattr(references, "_COLD", (1, 2))
+    day, p99_s = cell("trickle", "0.05", hours=24), 59.0
+    best_s = references.trickle(day, p99_s, 1)
+    monkeypatch.setattr(references, "_COLD", (1,))
+    references._kept_alive.cache_clear()
+    one_s = references.trickle(day, p99_s, 1)
+    requests = day.workload(1).arrivals_s.size
+    assert chance.trickle(sample(chance, requests, 86_400.0, p99_s=p99_s)) < 1.02 * best_s
+    assert best_s < 0.95 * one_s < one_s < 86_400.0

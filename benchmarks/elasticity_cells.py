@@ -133,17 +133,26 @@ def experiment(
 
 
 def measure(cell: Experiment, policy: str, seeds: tuple[int, ...]) -> dict:
-    """Return percentiles over the requests of all seeds together, the mean of what a seed costs, and each by itself."""
+    """Return percentiles over the requests of all seeds together, the mean of what a seed costs, and each by itself.
+
+    To three decimals, as they are kept, so that ties are the same when they are read again.
+    """
     runs = [cell.run(policy, seed) for seed in seeds]
     waits_s = np.concatenate([run.waits_s for run in runs])
     return {
-        "p50": float(np.percentile(waits_s, 50)),
-        "p99": float(np.percentile(waits_s, 99)),
-        "longest": float(waits_s.max()),
-        "instance_s": float(np.mean([run.billed_s for run in runs])),
-        "late": 100 * float(np.mean(waits_s > cell.objective.slo_s)),
-        "each": [{"p99": float(np.percentile(run.waits_s, 99)), "instance_s": run.billed_s} for run in runs],
+        "p50": _rounded(np.percentile(waits_s, 50)),
+        "p99": _rounded(np.percentile(waits_s, 99)),
+        "longest": _rounded(waits_s.max()),
+        "instance_s": _rounded(np.mean([run.billed_s for run in runs])),
+        "late": _rounded(100 * np.mean(waits_s > cell.objective.slo_s)),
+        "each": [
+            {"p99": _rounded(np.percentile(run.waits_s, 99)), "instance_s": _rounded(run.billed_s)} for run in runs
+        ],
     }
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 3)
 
 
 class Measuring:

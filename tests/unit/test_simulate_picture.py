@@ -1,4 +1,6 @@
-"""The picture of simulated runs, read back from what is drawn."""
+"""The picture of simulated runs, read back from what is drawn; and what is said of a single run."""
+
+import json
 
 import numpy as np
 import pytest
@@ -164,3 +166,14 @@ def test_no_words_of_a_picture_lie_over_others_or_over_a_curve():
     assert all(figure.bbox.contains(*corner) for box in boxes for corner in (box.min, box.max))
     over = [(one, two) for number, one in enumerate(boxes) for two in boxes[:number] if one.padded(-1).overlaps(two)]
     assert over == []
+
+
+# What is said of one run
+
+
+def test_one_seed_says_nothing_about_how_sure_its_mean_is():
+    """JSON's null: 0 would read as certain. The table shows the mean alone."""
+    command = ["trickle", "--policy", "naive", "--seeds", "1", "--duration", "10m"]
+    outcome = json.loads(CliRunner().invoke(commands, [*command, "--json"]).output)[0]
+    assert outcome["p99_s"]["plus_minus"] is None
+    assert "±" not in CliRunner().invoke(commands, command).output

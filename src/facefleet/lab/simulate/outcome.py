@@ -20,10 +20,10 @@ _NORMAL = 1.960
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean over seeds and half the width of its 95 % confidence interval; 0 where there is one seed."""
+    """A mean over seeds and half the width of its 95 % confidence interval; one seed tells of none."""
 
     mean: float
-    plus_minus: float
+    plus_minus: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +74,10 @@ def summarise(runs: Sequence[Run], objective: Objective, billing: Billing) -> Ou
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean, and Student's interval around it."""
+    """Return the mean, and Student's interval around it where there are two values or more."""
     count = len(values)
     if count == 1:
-        return Estimate(mean=float(values[0]), plus_minus=0.0)
+        return Estimate(mean=float(values[0]), plus_minus=None)
     t = _T[count - 2] if count - 2 < len(_T) else _NORMAL
     return Estimate(mean=float(np.mean(values)), plus_minus=t * float(np.std(values, ddof=1)) / math.sqrt(count))
 

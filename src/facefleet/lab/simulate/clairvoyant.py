@@ -5,6 +5,10 @@ moment the last is done, whenever the next comes later than a boot is worth. Req
 that comes free within the wait allowed is preferred to one that idles, and that to a new one. This is a schedule, not
 a proof: nobody without foresight does it, and the least possible may be a little lower. What can be proved is the work
 itself, which no fleet does in fewer worker-seconds.
+
+It ignores much of what binds a rule: the minimum of workers, the budget, the delay until a stopped worker's place is
+free again, the warm pool and its restarts, and the controller's ticks; and workers that boot do not count towards the
+maximum.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -24,6 +28,9 @@ def clairvoyant(
     workload: Workload, services_s: Seconds, *, bounds: Bounds, world: World, wait_s: float, seed: int
 ) -> Run:
     """Schedule a workload so that nobody waits longer than `wait_s`, as far as the maximum allows.
+
+    Of two schedules, one whose new workers are ready at once and one whose new workers are ready `wait_s` later, it is
+    the cheaper one. Where the maximum is too small for the load that may be the one in which more wait too long.
 
     With a capacity above 1, each slot is scheduled by itself and charged its share of a worker.
     """

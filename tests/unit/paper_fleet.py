@@ -67,9 +67,10 @@ class House:
 
     def __init__(self, rule="facefleet", *, maximum=8, minimum=0, boot_s=3):
         self.now_s, self.unix_offset_s = 100.0, UNIX_S
+        self.queue_s = 0.0  # the queue has a clock of its own, as PostgreSQL has
         self.boot_s = boot_s
         self.maximum, self.minimum = maximum, minimum
-        self.queue = LaggingQueue(clock=lambda: self.now_s, lease_s=1e9)
+        self.queue = LaggingQueue(clock=lambda: self.queue_s, lease_s=1e9)
         self.roster = MemoryRoster(clock=self.unix_s, silent_s=1e9)
         self.fleet = PaperFleet(self.unix_s)
         self.controller = self.new_controller(rule)
@@ -100,6 +101,7 @@ class House:
 
     async def second(self, arrivals=0):
         self.now_s += 1
+        self.queue_s += 1
         for _ in range(arrivals):
             self._jobs += 1
             await self.queue.put(Job(job_id=str(self._jobs), task=Detect(image="i"), created_s=0.0))

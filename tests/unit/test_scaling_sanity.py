@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from our_rule import BOUNDS, EC2, ours, play, run, workers
 
-from facefleet.core.fleet import Bounds, Observation
+from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
+from facefleet.core.scaling import policy
+from facefleet.core.scaling.moves import idle_workers
 from facefleet.core.scaling.terms import Objective
 
 
@@ -125,6 +127,40 @@ def test_counts_that_lag_are_not_ordered_twice():
         started.append((step, decision.start))
         orders.append(decision.start)
     assert sum(orders) == orders[0]
+
+
+@pytest.mark.parametrize("name", ["facefleet", "naive", "keda"])
+def test_a_worker_that_has_not_told_of_its_work_yet_is_not_drained(name):
+    """Between two batches it says once a second that it is idle, while the queue knows of four requests in work."""
+    seen = [
+        Observation(
+            now_s=float(at_s),
+            visible=0,
+            in_flight=4 if at_s else 0,
+            enqueued_total=4 * at_s,
+            finished_total=4 * at_s - 4 if at_s else 0,
+            busy_ms_total=500.0 * at_s,
+            workers=workers(2, now_s=-100.0),
+            boot_s=1.0,
+            capacity=4,
+        )
+        for at_s in range(1200)
+    ]
+    assert not any(decision.drain for decision in play(policy(name), seen)[1:])
+
+
+def test_those_who_were_at_work_last_are_taken_for_those_who_have_not_told():
+    """Of three that seem idle, one has the request that nobody tells of: the first two in line may leave."""
+    there = tuple(
+        Worker(worker_id=name, state=WorkerState.RUNNING, since_s=0.0, idle_since_s=idle_s)
+        for name, idle_s in (("late", 90.0), ("early", 10.0), ("middle", 50.0))
+    )
+    seen = Observation(now_s=100.0, visible=0, in_flight=1, workers=there)
+    assert [worker.worker_id for worker in idle_workers(seen)] == ["early", "middle"]
+    told = replace(
+        seen, workers=(*there, Worker(worker_id="busy", state=WorkerState.RUNNING, since_s=0.0, jobs=("a",)))
+    )
+    assert len(idle_workers(told)) == 3
 
 
 def test_one_odd_reading_of_the_queue_drains_no_worker_at_work():

@@ -14,9 +14,14 @@ def idle_since(worker: Worker) -> float:
 
 
 def idle_workers(seen: Observation) -> list[Worker]:
-    """Return the idle workers, longest idle first."""
+    """Return the idle workers, longest idle first.
+
+    Workers say only now and then what they work on, the queue knows at once. Each request in work of which nobody has
+    told yet is taken to be with another worker that seems idle, those first that were at work last.
+    """
     idle = [worker for worker in seen.those(WorkerState.RUNNING) if not worker.jobs]
-    return sorted(idle, key=lambda worker: (idle_since(worker), worker.worker_id))
+    untold = max(0, seen.in_flight - sum(len(worker.jobs) for worker in seen.workers))
+    return sorted(idle, key=lambda worker: (idle_since(worker), worker.worker_id))[: max(0, len(idle) - untold)]
 
 
 def clamp(want: int, bounds: Bounds) -> int:

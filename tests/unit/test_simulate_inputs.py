@@ -33,6 +33,7 @@ def simulate(*arguments):
         "100.5\n102.5\n",
         "at\n2023-11-16T18:17:05Z\n2023-11-16T18:17:03Z\n",
         '"2023-11-16 18:17:03",1\n\n"2023-11-16 18:17:05",2\n',
+        "\ufeff2023-11-16 18:17:03\n2023-11-16 18:17:05\n",
     ],
 )
 def test_a_trace_is_read_from_its_first_column(tmp_path, text):
@@ -44,6 +45,18 @@ def test_a_bad_timestamp_is_named_with_its_line(tmp_path):
     """The third line, and what it begins with."""
     with pytest.raises(InvalidInput, match=r"Line 3 .*'later'"):
         from_csv(written(tmp_path, "TIMESTAMP\n2023-11-16 18:17:03\nlater,4\n"))
+
+
+def test_an_arrival_at_no_time_is_named_with_its_line(tmp_path):
+    """Two good ones do not make up for it."""
+    with pytest.raises(InvalidInput, match=r"Line 2 .*'nan'"):
+        from_csv(written(tmp_path, "1\nnan\n3\n"))
+
+
+def test_dates_and_seconds_are_not_mixed(tmp_path):
+    """They would be half a century apart."""
+    with pytest.raises(InvalidInput, match=r"Line 3 .*plain seconds"):
+        from_csv(written(tmp_path, "at\n2024-01-01T00:00:00\n5\n"))
 
 
 @pytest.mark.parametrize("text", ["", "TIMESTAMP\n", "nan\n"])
@@ -81,11 +94,27 @@ def test_a_line_of_history_that_is_neither_is_named(tmp_path, line):
         from_history(written(tmp_path, f'{{"arrived_s": 5}}\n{line}\n'))
 
 
+def test_a_total_that_begins_anew_loses_no_request(tmp_path):
+    """Two, and after the restart three more."""
+    lines = ((0, 5), (10, 7), (20, 3))
+    text = "".join(f'{{"at_s": {at_s}, "seen": {{"enqueued_total": {total}}}}}\n' for at_s, total in lines)
+    assert from_history(written(tmp_path, text)).arrivals_s.size == 5
+
+
 # Durations
 
 
 @pytest.mark.parametrize(
-    ("text", "mean_s"), [("5", 5.0), ("30-60", 45.0), ("exp:2", 2.0), ("lognormal:3:0.5", 3.0), ("0", 0.0)]
+    ("text", "mean_s"),
+    [
+        ("5", 5.0),
+        ("30-60", 45.0),
+        ("exp:2", 2.0),
+        ("lognormal:3:0.5", 3.0),
+        ("0", 0.0),
+        ("exp:500ms", 0.5),
+        ("1s-2s", 1.5),
+    ],
 )
 def test_durations_have_the_mean_that_they_name(text, mean_s):
     """Each form, drawn often."""
@@ -101,11 +130,21 @@ def test_measured_durations_are_drawn_from_those_in_the_file(tmp_path):
     assert set(durations(f"measured:{file}").draw(np.random.default_rng(1), 100)) == {1.5, 2.5}
 
 
-@pytest.mark.parametrize("text", ["", "soon", "60-30", "-5", "exp:0", "exp:", "lognormal:1:-1", "gamma:2"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "60-30", "-5", "exp:0", "exp:", "lognormal:1:-1", "gamma:2", "inf", "exp:inf", "lognormal:1:inf"],
+)
 def test_what_is_no_duration_is_refused_with_the_forms(text):
     """The sentence shows how to write one."""
     with pytest.raises(InvalidInput, match="exp:MEAN"):
         durations(text)
+
+
+@pytest.mark.parametrize(("text", "named"), [("1\nslow\n", "Line 2 "), ("-1\n", "Line 1 "), ("", "holds no durations")])
+def test_what_is_wrong_with_measured_durations_is_named(tmp_path, text, named):
+    """The file, and the line."""
+    with pytest.raises(InvalidInput, match=named):
+        durations(f"measured:{written(tmp_path, text, 'boots.txt')}")
 
 
 # The command
@@ -158,6 +197,19 @@ def test_a_picture_is_drawn_of_the_runs(tmp_path):
         (("steady", "--tick", "0s"), "--tick must be longer"),
         (("steady", "--min", "5", "--max", "3"), "--min 5 is more than --max 3"),
         (("single", "--policy", ""), "Name at least one policy"),
+        (("steady", "--service", "0"), "--service must be longer"),
+        (("steady", "--rate", "inf"), "inf requests are expected"),
+        (("steady", "--rate", "1e300"), "requests are expected"),
+        (("steady", "--rate", "0"), "No request of steady is counted"),
+        (("steady", "--duration", "1m", "--warmup", "1h"), "--warmup leaves out 3600"),
+        (("diurnal", "--day", "0"), "--day must be longer"),
+        (("steady", "--duration", "0"), "--duration must be longer"),
+        (("steady", "--stop", "-1"), "--stop: '-1' is no span of time"),
+        (("steady", "--boot", "slow"), "--boot: 'slow' is no duration"),
+        (("steady", "--price", "inf"), "--price must be a finite number"),
+        (("trickle", "--duration", "90d"), "7,776,000 looks of 1 s"),
+        (("steady", "--plot", "missing/fleet.png"), "no folder missing"),
+        (("steady", "--plot", "fleet"), "must end in one of .png"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_in_one_sentence(arguments, sentence):

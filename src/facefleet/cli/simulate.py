@@ -1,11 +1,14 @@
 """`facefleet simulate`: what a scaling rule would do and cost, without a fleet."""
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facefleet.cli import tables
+from facefleet.cli import limits, tables
 from facefleet.cli.examples import examples
 from facefleet.cli.exits import Failure
 from facefleet.cli.options import AsJson
@@ -21,8 +24,10 @@ if TYPE_CHECKING:
     from facefleet.lab.simulate.workload import Workload
 
 commands = typer.Typer()
+_Read = TypeVar("_Read")
 
 _POLICIES = "facefleet,naive,naive+pending,backlog,keda,kpa,hpa,rayserve,static 19,clairvoyant"
+_DEAR = 10.0  # costs below are shown to four decimals
 _USUAL_LOAD = 0.55  # of what the maximum can do, where no rate is given
 _COLUMNS = ("policy", "p50 s", "p95 s", "p99 s", "late %", "instance-s", "cost", "starts", "stops")
 
@@ -82,39 +87,73 @@ def simulate(
         raise Failure("Name at least one policy.")
     if budget is not None and not price:
         raise Failure("A --budget needs the --price of a worker.")
+    if not math.isfinite(price):
+        raise Failure("--price must be a finite number.")
+    if plot is not None:
+        limits.check_picture(plot, names)
     try:
-        work = durations(service)
-        usual_hz = _USUAL_LOAD * maximum * capacity / max(work.mean_s, 1e-9)
-        shape = Shape(rate_hz=usual_hz if rate is None else rate, duration_s=seconds(duration), period_s=seconds(day))
+        work = _read("--service", durations, service)
+        if work.mean_s <= 0:
+            raise Failure("--service must be longer than nothing.")
+        usual_hz = _USUAL_LOAD * maximum * capacity / work.mean_s
+        shape = Shape(
+            rate_hz=usual_hz if rate is None else rate,
+            duration_s=_positive("--duration", duration),
+            period_s=_positive("--day", day),
+        )
         experiment = Experiment(
             workload=_source(workload, from_history, shape),
             service=work,
             world=World(
-                boot=durations(boot),
-                stop_s=seconds(stop),
+                boot=_read("--boot", durations, boot),
+                stop_s=_read("--stop", seconds, stop),
                 tick_s=_positive("--tick", tick),
                 capacity=capacity,
                 warm=warm,
-                warm_boot=durations(warm_boot),
+                warm_boot=_read("--warm-boot", durations, warm_boot),
                 billing=Billing(
                     price_per_h=price,
-                    minimum_s=seconds(minimum_bill),
+                    minimum_s=_read("--minimum-bill", seconds, minimum_bill),
                     granularity_s=_positive("--granularity", granularity),
                 ),
             ),
             bounds=Bounds(minimum=minimum, maximum=maximum),
-            objective=Objective(slo_s=seconds(slo), at=at, budget_per_h=None if budget is None else per_hour(budget)),
-            warmup_s=seconds(warmup),
+            objective=Objective(
+                slo_s=_read("--slo", seconds, slo), at=at, budget_per_h=None if budget is None else per_hour(budget)
+            ),
+            warmup_s=_read("--warmup", seconds, warmup),
         )
-        outcomes = experiment.compare(names, range(1, seeds + 1))
-        if plot is not None:
-            _plot(experiment, names, plot)
+        limits.check_size(experiment, seeds)
+        outcomes = _compared(experiment, names, seeds)
     except InvalidInput as error:
         raise Failure(error.detail) from error
     if as_json:
         tables.print_json([outcome.to_dict() for outcome in outcomes])
     else:
         tables.print_table(_COLUMNS, map(_row, outcomes))
+    if plot is not None:
+        _plot(experiment, names, plot)
+
+
+def _read(option: str, reader: "Callable[[str], _Read]", text: str) -> "_Read":
+    try:
+        return reader(text)
+    except InvalidInput as error:
+        raise Failure(f"{option}: {error.detail}") from error
+
+
+def _compared(experiment: "Experiment", names: list[str], seeds: int) -> "list[Outcome]":
+    """Return what each policy did, with a bar on a terminal while it takes its time."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("simulate", total=len(names))
+        outcomes = []
+        for name in names:
+            progress.update(bar, description=name)
+            outcomes += experiment.compare([name], range(1, seeds + 1))
+            progress.advance(bar)
+    return outcomes
 
 
 def _source(name: str | None, history: Path | None, shape: Any) -> "Callable[[int], Workload]":
@@ -132,12 +171,13 @@ def _source(name: str | None, history: Path | None, shape: Any) -> "Callable[[in
             else workload.synthetic(name, shape, 0)
         )
     else:
+        limits.check_requests(str(name), shape.rate_hz * shape.duration_s)
         return lambda seed: workload.synthetic(str(name), shape, seed)
     return lambda _seed: recorded
 
 
 def _positive(option: str, text: str) -> float:
-    value = seconds(text)
+    value = _read(option, seconds, text)
     if value <= 0:
         raise Failure(f"{option} must be longer than nothing.")
     return value
@@ -148,7 +188,7 @@ def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
         from facefleet.lab.simulate import plot
     except ImportError as error:
         raise Failure("Pictures need matplotlib: .venv/bin/pip install -e '.[plot]'.") from error
-    runs = [experiment.run(name, 1) for name in names]
+    runs = [experiment.run(name, 1) for name in names if name != limits.UNDRAWN]
     title = (
         f"{experiment.workload(1).name}: work {experiment.service.mean_s:g} s, boot {experiment.world.boot.mean_s:g} s"
     )
@@ -156,6 +196,8 @@ def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
         plot.draw(
             runs, mean_service_s=experiment.service.mean_s, objective=experiment.objective, title=title, file=file
         )
+    except InvalidInput as error:
+        raise Failure(error.detail) from error
     except (OSError, ValueError) as error:
         raise Failure(f"{file} cannot be drawn: {error}.") from error
 
@@ -168,7 +210,7 @@ def _row(outcome: "Outcome") -> tuple[str, ...]:
         _estimate(outcome.p99_s, 2),
         _estimate(outcome.late_percent, 2),
         _estimate(outcome.instance_s, 0),
-        _estimate(outcome.cost, 2),
+        _estimate(outcome.cost, 2 if outcome.cost.mean >= _DEAR else 4),
         _estimate(outcome.starts, 0),
         _estimate(outcome.stops, 0),
     )

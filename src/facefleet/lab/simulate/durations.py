@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facefleet.core.scaling.terms import seconds
 from facefleet.errors import InvalidInput
 
-FORMS = "SECONDS, LOW-HIGH, exp:MEAN, lognormal:MEAN:CV or measured:FILE (one number a line)"
+FORMS = "SECONDS (or 500ms, 2m), LOW-HIGH, exp:MEAN, lognormal:MEAN:CV or measured:FILE (one number a line)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,39 +37,50 @@ def durations(text: str) -> Durations:
     kind, _, rest = text.partition(":")
     try:
         if kind == "exp":
-            return exponential(float(rest))
+            return exponential(_span_s(rest))
         if kind == "lognormal":
             mean, _, cv = rest.partition(":")
-            return lognormal(float(mean), float(cv or "1"))
+            return lognormal(_span_s(mean), float(cv or "1"))
         if kind == "measured":
             return _measured(Path(rest))
         low, dash, high = text.partition("-")
-        return uniform(float(low), float(high)) if dash else fixed(float(text))
+        return uniform(_span_s(low), _span_s(high)) if dash else fixed(_span_s(text))
     except ValueError as error:
         raise InvalidInput(f"{text!r} is no duration; write {FORMS}.") from error
 
 
-def fixed(seconds: float) -> Durations:
+def _span_s(text: str) -> float:
+    """Return plain seconds, or a span with its unit."""
+    try:
+        return float(text)
+    except ValueError:
+        try:
+            return seconds(text)
+        except InvalidInput as error:
+            raise ValueError(text) from error
+
+
+def fixed(every_s: float) -> Durations:
     """Return durations that are always the same."""
-    _require(seconds >= 0)
-    return Durations(mean_s=seconds, draw=lambda _rng, count: np.full(count, seconds))
+    _require(0 <= every_s < math.inf)
+    return Durations(mean_s=every_s, draw=lambda _rng, count: np.full(count, every_s))
 
 
 def uniform(low: float, high: float) -> Durations:
     """Return durations spread evenly from `low` to `high`."""
-    _require(0 <= low <= high)
+    _require(0 <= low <= high < math.inf)
     return Durations(mean_s=(low + high) / 2, draw=lambda rng, count: rng.uniform(low, high, count))
 
 
 def exponential(mean: float) -> Durations:
     """Return exponential durations (coefficient of variation 1)."""
-    _require(mean > 0)
+    _require(0 < mean < math.inf)
     return Durations(mean_s=mean, draw=lambda rng, count: rng.exponential(mean, count))
 
 
 def lognormal(mean: float, cv: float) -> Durations:
     """Return log-normal durations with this mean and coefficient of variation."""
-    _require(mean > 0 and cv > 0)
+    _require(0 < mean < math.inf and 0 < cv < math.inf)
     sigma = math.sqrt(math.log1p(cv * cv))
     location = math.log(mean) - sigma * sigma / 2
     return Durations(mean_s=mean, draw=lambda rng, count: rng.lognormal(location, sigma, count))
@@ -77,11 +89,27 @@ def lognormal(mean: float, cv: float) -> Durations:
 def _measured(path: Path) -> Durations:
     """Return durations drawn from those in a file."""
     try:
-        known: NDArray[Any] = np.array([float(line) for line in path.read_text().split()])
-    except OSError as error:
-        raise InvalidInput(f"Cannot read the durations in {path}: {error.strerror}.") from error
-    _require(known.size > 0 and bool((known >= 0).all()))
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InvalidInput(f"Cannot read the durations in {path}: {why}.") from error
+    known: NDArray[Any] = np.array(
+        [_line_s(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    )
+    if not known.size:
+        raise InvalidInput(f"{path} holds no durations; write one number of seconds a line.")
     return Durations(mean_s=float(known.mean()), draw=lambda rng, count: rng.choice(known, count))
+
+
+def _line_s(path: Path, number: int, line: str) -> float:
+    try:
+        value_s = float(line)
+        _require(0 <= value_s < math.inf)
+    except ValueError as error:
+        raise InvalidInput(
+            f"Line {number} of {path} is {line.strip()[:40]!r}, which is no number of seconds."
+        ) from error
+    return value_s
 
 
 def _require(valid: bool) -> None:

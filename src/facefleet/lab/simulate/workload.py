@@ -1,6 +1,7 @@
 """Workloads: when requests arrive. Made up from a seed, or read from a trace or the service's own history."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -128,16 +129,25 @@ def from_csv(path: Path) -> Workload:
     Raises:
         InvalidInput: the file cannot be read, has no arrival, or a line has no timestamp (the detail says which).
     """
-    times = []
+    times: list[float] = []
+    dated = False
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         stamp = line.split(",", 1)[0].strip().strip('"')
         try:
-            times.append(_timestamp(stamp))
+            time_s, date = _timestamp(stamp)
         except ValueError as error:
             if number > 1:
                 raise InvalidInput(f"Line {number} of {path} begins with {stamp!r}, which is no timestamp.") from error
+            continue
+        if times and date != dated:
+            kinds = ("a date", "plain seconds") if date else ("plain seconds", "a date")
+            raise InvalidInput(
+                f"Line {number} of {path} begins with {kinds[0]}, those before with {kinds[1]}; use one."
+            )
+        dated = date
+        times.append(time_s)
     return _recorded(path, np.array(times))
 
 
@@ -158,39 +168,46 @@ def from_history(path: Path) -> Workload:
         try:
             record = json.loads(line)
             if "arrived_s" in record:
-                times.append(float(record["arrived_s"]))
+                times.append(_finite(float(record["arrived_s"])))
                 continue
-            now = (float(record["at_s"]), float(record["seen"]["enqueued_total"]))
+            now = (_finite(float(record["at_s"])), _finite(float(record["seen"]["enqueued_total"])))
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput(
                 f'Line {number} of {path} has neither "arrived_s" nor "at_s" with "seen": {{"enqueued_total"}}.'
             ) from error
-        if before is not None and now[1] > before[1]:
-            times.extend(np.linspace(before[0], now[0], int(now[1] - before[1]), endpoint=False))
+        if before is not None:
+            came = now[1] - before[1] if now[1] >= before[1] else now[1]  # a total that is smaller has begun anew
+            times.extend(np.linspace(before[0], now[0], int(came), endpoint=False))
         before = now
     return _recorded(path, np.array(times))
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InvalidInput(f"Cannot read {path}: {why}.") from error
 
 
-def _timestamp(text: str) -> float:
-    """Return seconds; fractions finer than a microsecond are cut off, which `datetime` does not read."""
+def _timestamp(text: str) -> tuple[float, bool]:
+    """Return seconds, and if it is a date; fractions finer than a microsecond are cut off: `datetime` reads none."""
     try:
-        return float(text)
+        return _finite(float(text)), False
     except ValueError:
         whole, dot, fraction = text.partition(".")
         digits = fraction[: len(fraction) - len(fraction.lstrip("0123456789"))]
-        return datetime.fromisoformat(whole + dot + digits[:6] + fraction[len(digits) :]).timestamp()
+        return datetime.fromisoformat(whole + dot + digits[:6] + fraction[len(digits) :]).timestamp(), True
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(value)
+    return value
 
 
 def _recorded(path: Path, times_s: Seconds) -> Workload:
-    if not times_s.size or not np.isfinite(times_s).all():
+    if not times_s.size:
         raise InvalidInput(f"{path} holds no arrivals.")
     arrivals = np.sort(times_s - times_s.min())
     return Workload(name=path.stem, arrivals_s=arrivals, duration_s=float(arrivals[-1]) + 1.0)

@@ -8,9 +8,12 @@ from typer.testing import CliRunner
 
 from facefleet.cli.exits import ExitStatus, Failure
 from facefleet.cli.simulate import commands
+from facefleet.core.fleet import Bounds
 from facefleet.errors import InvalidInput
 from facefleet.lab.simulate.durations import durations
-from facefleet.lab.simulate.workload import from_csv, from_history
+from facefleet.lab.simulate.experiment import Experiment
+from facefleet.lab.simulate.fleet import World
+from facefleet.lab.simulate.workload import Shape, from_csv, from_history, synthetic
 
 
 def written(folder, text, name="trace.csv"):
@@ -48,9 +51,11 @@ def test_a_bad_timestamp_is_named_with_its_line(tmp_path):
 
 
 def test_an_arrival_at_no_time_is_named_with_its_line(tmp_path):
-    """Two good ones do not make up for it."""
+    """Two good ones do not make up for it, and at the beginning it is no heading."""
     with pytest.raises(InvalidInput, match=r"Line 2 .*'nan'"):
         from_csv(written(tmp_path, "1\nnan\n3\n"))
+    with pytest.raises(InvalidInput, match=r"Line 1 .*'inf'"):
+        from_csv(written(tmp_path, "inf\n1\n3\n"))
 
 
 def test_dates_and_seconds_are_not_mixed(tmp_path):
@@ -87,7 +92,19 @@ def test_a_history_of_arrivals_is_taken_as_it_is(tmp_path):
     assert from_history(written(tmp_path, text)).arrivals_s == pytest.approx([0.0, 0.25])
 
 
-@pytest.mark.parametrize("line", ["{", '{"at_s": 1}', "[1]", '{"arrived_s": "soon"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        '{"at_s": 1}',
+        "[1]",
+        '{"arrived_s": "soon"}',
+        f'{{"arrived_s": 1{"0" * 400}}}',
+        '{"at_s": 1, "seen": {"enqueued_total": -3}}',
+        '{"at_s": 1, "seen": {"enqueued_total": Infinity}}',
+        "[" * 100_000,
+    ],
+)
 def test_a_line_of_history_that_is_neither_is_named(tmp_path, line):
     """With its number."""
     with pytest.raises(InvalidInput, match="Line 2 "):
@@ -99,6 +116,21 @@ def test_a_total_that_begins_anew_loses_no_request(tmp_path):
     lines = ((0, 5), (10, 7), (20, 3))
     text = "".join(f'{{"at_s": {at_s}, "seen": {{"enqueued_total": {total}}}}}\n' for at_s, total in lines)
     assert from_history(written(tmp_path, text)).arrivals_s.size == 5
+
+
+def test_a_total_that_no_memory_holds_is_refused(tmp_path):
+    """The line is named, and what to do."""
+    text = "".join(
+        f'{{"at_s": {at_s}, "seen": {{"enqueued_total": {total}}}}}\n' for at_s, total in ((0, 5), (1, 1e300))
+    )
+    with pytest.raises(InvalidInput, match=r"Line 2 .*1e\+300 requests.* cut the history"):
+        from_history(written(tmp_path, text))
+
+
+def test_a_synthetic_workload_lasts_a_year_at_most():
+    """It is made second by second, so that more would not fit the memory."""
+    with pytest.raises(InvalidInput, match=r"trickle for 1,000 days .*--duration"):
+        synthetic("trickle", Shape(rate_hz=1.0, duration_s=86_400e3), 1)
 
 
 # Durations
@@ -132,7 +164,10 @@ def test_measured_durations_are_drawn_from_those_in_the_file(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "60-30", "-5", "exp:0", "exp:", "lognormal:1:-1", "gamma:2", "inf", "exp:inf", "lognormal:1:inf"],
+    [
+        *("", "soon", "60-30", "-5", "exp:0", "exp:", "lognormal:1:-1", "gamma:2", "inf", "exp:inf", "lognormal:1:inf"),
+        *("nan", "exp:1e300", "1-1e300", "lognormal:1:1e200", "99999d"),
+    ],
 )
 def test_what_is_no_duration_is_refused_with_the_forms(text):
     """The sentence shows how to write one."""
@@ -172,6 +207,79 @@ def test_json_holds_the_same_figures_with_their_intervals():
     assert outcome["p99_s"]["plus_minus"] > 0
 
 
+@pytest.mark.parametrize(("price", "digits"), [(0.0042, 4), (42.0, 2)])
+def test_a_small_cost_is_shown_to_four_decimals(price, digits):
+    """It would read 0.00."""
+    result = simulate(
+        "steady", "--policy", "static 2", "--duration", "10m", "--rate", 1, "--seeds", 1, "--price", price
+    )
+    header, row = (line.split("\t") for line in result.stdout.splitlines())
+    shown = dict(zip(header, row, strict=True))["cost"]
+    assert float(shown) > 0
+    assert len(shown.partition(".")[2]) == digits
+
+
+def test_options_that_shape_no_recorded_workload_are_said_to_be_ignored(tmp_path):
+    """On stderr, so that the JSON remains one document; nothing is said where none is given."""
+    trace = written(tmp_path, "1\n2\n")
+    result = simulate(trace, "--rate", 5, "--duration", "1h", "--policy", "naive", "--seeds", 1, "--json")
+    assert result.stderr == "Ignored: --rate, --duration, for trace is a recorded workload.\n"
+    assert json.loads(result.stdout)[0]["policy"] == "naive"
+    assert not simulate(trace, "--policy", "naive", "--seeds", 1).stderr
+
+
+def test_progress_is_shown_by_policy_and_seed_on_a_terminal_only(monkeypatch):
+    """The results on stdout are the same."""
+    arguments = ("single", "--policy", "naive", "--seeds", 2)
+    quiet = simulate(*arguments)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = simulate(*arguments)
+    assert "naive, seed 2" in shown.stderr
+    assert not quiet.stderr
+    assert shown.stdout == quiet.stdout
+
+
+def test_a_wrong_policy_is_refused_before_the_right_ones_are_run():
+    """What they took would be lost."""
+    begun = []
+    experiment = Experiment(
+        workload=lambda seed: synthetic("single", Shape(rate_hz=1.0), seed),
+        service=durations("1"),
+        world=World(),
+        bounds=Bounds(minimum=0, maximum=1),
+    )
+    with pytest.raises(InvalidInput):
+        experiment.compare(["naive", "nave"], [1], begins=lambda *run: begun.append(run))
+    assert not begun
+
+
+def test_the_table_is_printed_though_the_picture_fails(tmp_path):
+    """What took its time is not lost."""
+    dangling = tmp_path / "fleet.png"
+    dangling.symlink_to(tmp_path / "missing" / "fleet.png")
+    result = simulate("single", "--policy", "naive", "--seeds", 1, "--plot", dangling)
+    assert "cannot be drawn" in result.exception.sentence
+    assert result.stdout.splitlines()[1].startswith("naive\t")
+
+
+def test_a_folder_is_no_picture(tmp_path):
+    """Though its name ends in .png; it is said before anything is simulated."""
+    folder = tmp_path / "fleet.png"
+    folder.mkdir()
+    result = simulate("single", "--policy", "naive", "--plot", folder)
+    assert "it is a folder" in result.exception.sentence
+    assert not result.stdout
+
+
+def test_the_clairvoyant_is_left_out_of_a_picture(tmp_path):
+    """Its companions are drawn, and stderr says who is missing."""
+    file = tmp_path / "fleet.png"
+    result = simulate("single", "--policy", "naive,clairvoyant", "--seeds", 1, "--plot", file)
+    assert result.exit_code == ExitStatus.DONE, result.output
+    assert "left out of the picture" in result.stderr
+    assert file.exists()
+
+
 def test_a_picture_is_drawn_of_the_runs(tmp_path):
     """A PNG of some size."""
     file = tmp_path / "fleet.png"
@@ -185,13 +293,15 @@ def test_a_picture_is_drawn_of_the_runs(tmp_path):
     ("arguments", "sentence"),
     [
         (("steady", "--policy", "nave"), "no policy 'nave'; choose among facefleet, naive"),
+        (("steady", "--policy", "nave"), "static N, clairvoyant."),
+        (("single", "--policy", "clairvoyant", "--plot", "fleet.png"), "clairvoyant looks at no queue"),
         (("seady",), "no workload 'seady'; choose among steady"),
         (("missing.csv",), "Cannot read missing.csv"),
         (("--from-history", "missing.jsonl"), "Cannot read missing.jsonl"),
         ((), "Name one workload"),
         (("steady", "--from-history", "missing.jsonl"), "Name one workload"),
         (("steady", "--slo", "soon"), "write one like 2s"),
-        (("steady", "--budget", "3", "--price", "0.1"), "write one like 3/h"),
+        (("steady", "--budget", "3", "--price", "0.1"), "--budget: '3' is no amount"),
         (("steady", "--budget", "3/h"), "needs the --price"),
         (("steady", "--service", "often"), "write SECONDS"),
         (("steady", "--tick", "0s"), "--tick must be longer"),
@@ -207,6 +317,9 @@ def test_a_picture_is_drawn_of_the_runs(tmp_path):
         (("steady", "--stop", "-1"), "--stop: '-1' is no span of time"),
         (("steady", "--boot", "slow"), "--boot: 'slow' is no duration"),
         (("steady", "--price", "inf"), "--price must be a finite number"),
+        (("steady", "--price", "1e308"), "1,000,000,000 at most"),
+        (("steady", "--slo", "99999d"), "--slo: '99999d' is too long"),
+        (("trickle", "--duration", "9999d", "--tick", "9999d"), "trickle for 9,999 days is too long"),
         (("trickle", "--duration", "90d"), "7,776,000 looks of 1 s"),
         (("steady", "--plot", "missing/fleet.png"), "no folder missing"),
         (("steady", "--plot", "fleet"), "must end in one of .png"),

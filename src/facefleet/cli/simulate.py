@@ -1,6 +1,6 @@
 """`facefleet simulate`: what a scaling rule would do and cost, without a fleet."""
 
-import math
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,7 +13,7 @@ from facefleet.cli.examples import examples
 from facefleet.cli.exits import Failure
 from facefleet.cli.options import AsJson
 from facefleet.core.fleet import Bounds
-from facefleet.core.scaling.terms import Billing, Objective, per_hour, seconds
+from facefleet.core.scaling.terms import Billing, Objective, per_hour
 from facefleet.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _Read = TypeVar("_Read")
 
 _POLICIES = "facefleet,naive,naive+pending,backlog,keda,kpa,hpa,rayserve,static 19,clairvoyant"
 _DEAR = 10.0  # costs below are shown to four decimals
+_DEAREST = 1e9  # a price; the squares of far greater costs end in infinity, which JSON has no word for
+_SHAPING = ("rate", "duration", "day")  # options of synthetic workloads
 _USUAL_LOAD = 0.55  # of what the maximum can do, where no rate is given
 _COLUMNS = ("policy", "p50 s", "p95 s", "p99 s", "late %", "instance-s", "cost", "starts", "stops")
 
@@ -47,6 +49,7 @@ _COLUMNS = ("policy", "p50 s", "p95 s", "p99 s", "late %", "instance-s", "cost",
     """)
 )
 def simulate(
+    context: typer.Context,
     workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="A name or a CSV file.")] = None,
     *,
     from_history: Annotated[Path | None, typer.Option(metavar="FILE", help="Arrivals from the service's own.")] = None,
@@ -75,7 +78,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Simulate scaling rules over a workload: waits, lateness, worker time and cost."""
-    from facefleet.lab.simulate.durations import durations
+    from facefleet.lab.simulate.durations import durations, span
     from facefleet.lab.simulate.experiment import Experiment
     from facefleet.lab.simulate.fleet import World
     from facefleet.lab.simulate.workload import Shape
@@ -87,10 +90,14 @@ def simulate(
         raise Failure("Name at least one policy.")
     if budget is not None and not price:
         raise Failure("A --budget needs the --price of a worker.")
-    if not math.isfinite(price):
-        raise Failure("--price must be a finite number.")
+    if not price <= _DEAREST:
+        raise Failure(f"--price must be a finite number, {_DEAREST:,.0f} at most.")
     if plot is not None:
         limits.check_picture(plot, names)
+        _artist()
+    given = [
+        f"--{name}" for name in _SHAPING if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
     try:
         work = _read("--service", durations, service)
         if work.mean_s <= 0:
@@ -102,26 +109,28 @@ def simulate(
             period_s=_positive("--day", day),
         )
         experiment = Experiment(
-            workload=_source(workload, from_history, shape),
+            workload=_source(workload, from_history, shape, given),
             service=work,
             world=World(
                 boot=_read("--boot", durations, boot),
-                stop_s=_read("--stop", seconds, stop),
+                stop_s=_read("--stop", span, stop),
                 tick_s=_positive("--tick", tick),
                 capacity=capacity,
                 warm=warm,
                 warm_boot=_read("--warm-boot", durations, warm_boot),
                 billing=Billing(
                     price_per_h=price,
-                    minimum_s=_read("--minimum-bill", seconds, minimum_bill),
+                    minimum_s=_read("--minimum-bill", span, minimum_bill),
                     granularity_s=_positive("--granularity", granularity),
                 ),
             ),
             bounds=Bounds(minimum=minimum, maximum=maximum),
             objective=Objective(
-                slo_s=_read("--slo", seconds, slo), at=at, budget_per_h=None if budget is None else per_hour(budget)
+                slo_s=_read("--slo", span, slo),
+                at=at,
+                budget_per_h=None if budget is None else _read("--budget", per_hour, budget),
             ),
-            warmup_s=_read("--warmup", seconds, warmup),
+            warmup_s=_read("--warmup", span, warmup),
         )
         limits.check_size(experiment, seeds)
         outcomes = _compared(experiment, names, seeds)
@@ -147,17 +156,17 @@ def _compared(experiment: "Experiment", names: list[str], seeds: int) -> "list[O
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("simulate", total=len(names))
-        outcomes = []
-        for name in names:
-            progress.update(bar, description=name)
-            outcomes += experiment.compare([name], range(1, seeds + 1))
-            progress.advance(bar)
-    return outcomes
+        bar = progress.add_task("simulate", total=len(names) * seeds)
+        done = count()
+
+        def begins(name: str, seed: int) -> None:
+            progress.update(bar, description=f"{name}, seed {seed}", completed=next(done))
+
+        return experiment.compare(names, range(1, seeds + 1), begins=begins)
 
 
-def _source(name: str | None, history: Path | None, shape: Any) -> "Callable[[int], Workload]":
-    """Return the workload of a seed: a synthetic one, or a recorded one whatever the seed."""
+def _source(name: str | None, history: Path | None, shape: Any, given: list[str]) -> "Callable[[int], Workload]":
+    """Return the workload of a seed: a synthetic one, or a recorded one whatever the seed and the options given."""
     from facefleet.lab.simulate import workload
 
     if (name is None) == (history is None):
@@ -173,27 +182,35 @@ def _source(name: str | None, history: Path | None, shape: Any) -> "Callable[[in
     else:
         limits.check_requests(str(name), shape.rate_hz * shape.duration_s)
         return lambda seed: workload.synthetic(str(name), shape, seed)
+    if given:
+        tables.say(f"Ignored: {', '.join(given)}, for {recorded.name} is a recorded workload.")
     return lambda _seed: recorded
 
 
 def _positive(option: str, text: str) -> float:
-    value = _read(option, seconds, text)
+    from facefleet.lab.simulate.durations import span
+
+    value = _read(option, span, text)
     if value <= 0:
         raise Failure(f"{option} must be longer than nothing.")
     return value
 
 
-def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
+def _artist() -> Any:
     try:
         from facefleet.lab.simulate import plot
     except ImportError as error:
         raise Failure("Pictures need matplotlib: .venv/bin/pip install -e '.[plot]'.") from error
+    return plot
+
+
+def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
     runs = [experiment.run(name, 1) for name in names if name != limits.UNDRAWN]
     title = (
         f"{experiment.workload(1).name}: work {experiment.service.mean_s:g} s, boot {experiment.world.boot.mean_s:g} s"
     )
     try:
-        plot.draw(
+        _artist().draw(
             runs, mean_service_s=experiment.service.mean_s, objective=experiment.objective, title=title, file=file
         )
     except InvalidInput as error:

@@ -13,6 +13,7 @@ from facefleet.core.scaling.terms import seconds
 from facefleet.errors import InvalidInput
 
 FORMS = "SECONDS (or 500ms, 2m), LOW-HIGH, exp:MEAN, lognormal:MEAN:CV or measured:FILE (one number a line)"
+LONGEST_S = 1e9  # 32 years: sums and squares of much longer ones end in infinity, which JSON has no word for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,18 @@ def durations(text: str) -> Durations:
         raise InvalidInput(f"{text!r} is no duration; write {FORMS}.") from error
 
 
+def span(text: str) -> float:
+    """Read a span of time, of `LONGEST_S` at most.
+
+    Raises:
+        InvalidInput: it is none, or longer.
+    """
+    value_s = seconds(text)
+    if value_s > LONGEST_S:
+        raise InvalidInput(f"{text[:40]!r} is too long; {LONGEST_S:,.0f} s are the most.")
+    return value_s
+
+
 def _span_s(text: str) -> float:
     """Return plain seconds, or a span with its unit."""
     try:
@@ -62,25 +75,25 @@ def _span_s(text: str) -> float:
 
 def fixed(every_s: float) -> Durations:
     """Return durations that are always the same."""
-    _require(0 <= every_s < math.inf)
+    _require(0 <= every_s <= LONGEST_S)
     return Durations(mean_s=every_s, draw=lambda _rng, count: np.full(count, every_s))
 
 
 def uniform(low: float, high: float) -> Durations:
     """Return durations spread evenly from `low` to `high`."""
-    _require(0 <= low <= high < math.inf)
+    _require(0 <= low <= high <= LONGEST_S)
     return Durations(mean_s=(low + high) / 2, draw=lambda rng, count: rng.uniform(low, high, count))
 
 
 def exponential(mean: float) -> Durations:
     """Return exponential durations (coefficient of variation 1)."""
-    _require(0 < mean < math.inf)
+    _require(0 < mean <= LONGEST_S)
     return Durations(mean_s=mean, draw=lambda rng, count: rng.exponential(mean, count))
 
 
 def lognormal(mean: float, cv: float) -> Durations:
     """Return log-normal durations with this mean and coefficient of variation."""
-    _require(0 < mean < math.inf and 0 < cv < math.inf)
+    _require(0 < mean <= LONGEST_S and cv > 0 and cv * cv < math.inf)
     sigma = math.sqrt(math.log1p(cv * cv))
     location = math.log(mean) - sigma * sigma / 2
     return Durations(mean_s=mean, draw=lambda rng, count: rng.lognormal(location, sigma, count))
@@ -104,7 +117,7 @@ def _measured(path: Path) -> Durations:
 def _line_s(path: Path, number: int, line: str) -> float:
     try:
         value_s = float(line)
-        _require(0 <= value_s < math.inf)
+        _require(0 <= value_s <= LONGEST_S)
     except ValueError as error:
         raise InvalidInput(
             f"Line {number} of {path} is {line.strip()[:40]!r}, which is no number of seconds."

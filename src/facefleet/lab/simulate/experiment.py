@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from facefleet.core.fleet import Bounds
-from facefleet.core.scaling import policy
+from facefleet.core.fleet import Bounds, Policy
+from facefleet.core.scaling import NAMES, policy
 from facefleet.core.scaling.terms import Objective
+from facefleet.errors import InvalidInput
 from facefleet.lab.simulate.clairvoyant import clairvoyant
 from facefleet.lab.simulate.durations import Durations
 from facefleet.lab.simulate.engine import Run, simulate
@@ -52,21 +54,50 @@ class Experiment:
             late = services_s[services_s.size - counted.arrivals_s.size :]
             wait_s = self.objective.slo_s
             return clairvoyant(counted, late, bounds=self.bounds, world=self.world, wait_s=wait_s, seed=seed)
-        rule = policy(name, objective=self.objective, billing=self.world.billing)
         return simulate(
             workload,
             services_s,
-            rule,
+            self._rule(name),
             bounds=self.bounds,
             world=self.world,
             seed=seed,
             warmup_s=self.warmup_s,
         )
 
-    def compare(self, names: Sequence[str], seeds: Sequence[int]) -> list[Outcome]:
-        """Return what each policy did over the seeds, in the order of the names."""
+    def compare(
+        self,
+        names: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        begins: Callable[[str, int], None] = lambda _name, _seed: None,
+    ) -> list[Outcome]:
+        """Return what each policy did over the seeds, in the order of the names.
+
+        Args:
+            names: of the policies.
+            seeds: one run of each policy a seed.
+            begins: is told the policy and the seed before each run.
+
+        Raises:
+            InvalidInput: there is no policy of one of the names; nothing was run.
+        """
+        for name in names:
+            if name != CLAIRVOYANT:
+                self._rule(name)
+
+        def run(name: str, seed: int) -> Run:
+            begins(name, seed)
+            return self.run(name, seed)
+
         billing = self.world.billing
-        return [summarise([self.run(name, seed) for seed in seeds], self.objective, billing) for name in names]
+        return [summarise([run(name, seed) for seed in seeds], self.objective, billing) for name in names]
+
+    def _rule(self, name: str) -> Policy[Any]:
+        try:
+            return policy(name, objective=self.objective, billing=self.world.billing)
+        except InvalidInput as error:
+            known = ", ".join((*NAMES, CLAIRVOYANT))
+            raise InvalidInput(f"There is no policy {name!r}; choose among {known}.") from error
 
 
 def after(workload: Workload, begin_s: float) -> Workload:

@@ -14,6 +14,9 @@ from facefleet.errors import InvalidInput
 
 Seconds = NDArray[np.float64]
 
+_LONGEST_D = 366  # a synthetic workload is made second by second, in memory
+_MOST_REQUESTS = 50_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
@@ -51,11 +54,16 @@ def synthetic(name: str, shape: Shape, seed: int) -> Workload:
     """Return the synthetic workload of this name, always the same for the same seed.
 
     Raises:
-        InvalidInput: there is none of this name.
+        InvalidInput: there is none of this name, or it would last for more than a year.
     """
     make = _SYNTHETIC.get(name)
     if make is None:
         raise InvalidInput(f"There is no workload {name!r}; choose among {', '.join(SYNTHETIC)}, or give a CSV file.")
+    if shape.duration_s > _LONGEST_D * 86_400:
+        raise InvalidInput(
+            f"{name} for {shape.duration_s / 86_400:,.5g} days is too long; {_LONGEST_D} days are the most: "
+            "shorten the --duration."
+        )
     arrivals = make(shape, np.random.default_rng([seed, 1]))
     return Workload(name=name, arrivals_s=np.sort(arrivals), duration_s=shape.duration_s)
 
@@ -124,7 +132,7 @@ def _poisson(rates_hz: Seconds, rng: np.random.Generator) -> Seconds:
 def from_csv(path: Path) -> Workload:
     """Read a trace: the first column is when a request arrived, as a date and time or as seconds.
 
-    A first line that is neither is taken for the heading.
+    A first line that is neither, nor any number, is taken for the heading.
 
     Raises:
         InvalidInput: the file cannot be read, has no arrival, or a line has no timestamp (the detail says which).
@@ -138,7 +146,7 @@ def from_csv(path: Path) -> Workload:
         try:
             time_s, date = _timestamp(stamp)
         except ValueError as error:
-            if number > 1:
+            if number > 1 or _is_number(stamp):
                 raise InvalidInput(f"Line {number} of {path} begins with {stamp!r}, which is no timestamp.") from error
             continue
         if times and date != dated:
@@ -158,7 +166,8 @@ def from_history(path: Path) -> Workload:
     controller records it; the requests enqueued between two of them are spread evenly over the time between.
 
     Raises:
-        InvalidInput: the file cannot be read, has no arrival, or a line has neither form (the detail says which).
+        InvalidInput: the file cannot be read, has no arrival or too many, or a line has neither form (the detail says
+            which).
     """
     times: list[float] = []
     before: tuple[float, float] | None = None
@@ -170,13 +179,18 @@ def from_history(path: Path) -> Workload:
             if "arrived_s" in record:
                 times.append(_finite(float(record["arrived_s"])))
                 continue
-            now = (_finite(float(record["at_s"])), _finite(float(record["seen"]["enqueued_total"])))
-        except (ValueError, KeyError, TypeError) as error:
+            now = (_finite(float(record["at_s"])), _finite(float(record["seen"]["enqueued_total"]), least=0.0))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidInput(
                 f'Line {number} of {path} has neither "arrived_s" nor "at_s" with "seen": {{"enqueued_total"}}.'
             ) from error
         if before is not None:
             came = now[1] - before[1] if now[1] >= before[1] else now[1]  # a total that is smaller has begun anew
+            if len(times) + came > _MOST_REQUESTS:
+                raise InvalidInput(
+                    f"Line {number} of {path} makes it {len(times) + came:,.3g} requests, and no more than "
+                    f"{_MOST_REQUESTS:,} are simulated: cut the history."
+                )
             times.extend(np.linspace(before[0], now[0], int(came), endpoint=False))
         before = now
     return _recorded(path, np.array(times))
@@ -200,8 +214,17 @@ def _timestamp(text: str) -> tuple[float, bool]:
         return datetime.fromisoformat(whole + dot + digits[:6] + fraction[len(digits) :]).timestamp(), True
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
+def _is_number(text: str) -> bool:
+    """Return whether this is a number, be it none that a clock shows, such as nan."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _finite(value: float, *, least: float = -math.inf) -> float:
+    if not math.isfinite(value) or value < least:
         raise ValueError(value)
     return value
 

@@ -171,12 +171,17 @@ class Measuring:
             for seeds in set(SEEDS) - set(cell):
                 cell[seeds] = self._measured(policy, Objective(slo_s=self.setting.usual_slo_s), seeds)
         self._add(self.setting.aims, "choose")
+        if not self.row.get("refined"):  # once, or a second run would go on where the first one ended
+            self._refine()
+            self.row["refined"] = True
+        chosen = [aim for policy in KNOWN for aim in candidates(self.row, policy)]
+        self._add((*self.setting.shown, self.setting.loose, *chosen), "report")
+
+    def _refine(self) -> None:
         for policy in (policy for policy in KNOWN for _ in range(_ROUNDS)):
             best = ranked(self.row, policy)[0]
             if margin(self.row, policy, best)[0] > _LOSES:
                 self._add(between(best, list(self.row["ours"])), "choose")
-        chosen = [aim for policy in KNOWN for aim in candidates(self.row, policy)]
-        self._add((*self.setting.shown, self.setting.loose, *chosen), "report")
 
     def _add(self, tried: Iterable[str], seeds: str) -> None:
         for aim in tried:

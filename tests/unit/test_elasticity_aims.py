@@ -68,4 +68,7 @@ def test_a_rule_that_is_not_matched_is_met_by_finer_objectives(benchmark_module,
     monkeypatch.setattr(cells, "_LOSES", 0.0)  # always look for more
     cells.Measuring(row, setting, Workload.__new__(Workload)).fill()
     assert {"20", "60"} < set(row["ours"])
+    tried = set(row["ours"])
+    cells.Measuring(row, setting, Workload.__new__(Workload)).fill()
+    assert set(row["ours"]) == tried  # a second run finds nothing to do
     assert set(choice.candidates(row, "naive+pending")) < {aim for aim, cell in row["ours"].items() if "report" in cell}

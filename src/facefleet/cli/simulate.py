@@ -28,7 +28,8 @@ _Read = TypeVar("_Read")
 
 _POLICIES = "facefleet,naive,naive+pending,backlog,keda,kpa,hpa,rayserve,static 19,clairvoyant"
 _DEAR = 10.0  # costs below are shown to four decimals
-_DEAREST = 1e9  # a price; the squares of far greater costs end in infinity, which JSON has no word for
+_SHORTEST_S = 1e-6  # the times that some spans fit into others must be a number
+_DEAREST = 1e9  # of prices and budgets; the squares of far greater costs end in infinity, which JSON has no word for
 _SHAPING = ("rate", "duration", "day")  # options of synthetic workloads
 _USUAL_LOAD = 0.55  # of what the maximum can do, where no rate is given
 _COLUMNS = ("policy", "p50 s", "p95 s", "p99 s", "late %", "instance-s", "cost", "starts", "stops")
@@ -128,7 +129,7 @@ def simulate(
             objective=Objective(
                 slo_s=_read("--slo", span, slo),
                 at=at,
-                budget_per_h=None if budget is None else _read("--budget", per_hour, budget),
+                budget_per_h=None if budget is None else _read("--budget", _money_per_h, budget),
             ),
             warmup_s=_read("--warmup", span, warmup),
         )
@@ -191,8 +192,15 @@ def _positive(option: str, text: str) -> float:
     from facefleet.lab.simulate.durations import span
 
     value = _read(option, span, text)
-    if value <= 0:
-        raise Failure(f"{option} must be longer than nothing.")
+    if value < _SHORTEST_S:
+        raise Failure(f"{option} must be longer than nothing, a microsecond at least.")
+    return value
+
+
+def _money_per_h(text: str) -> float:
+    value = per_hour(text)
+    if value > _DEAREST:
+        raise InvalidInput(f"{text[:40]!r} is too much; {_DEAREST:,.0f} an hour are the most.")
     return value
 
 

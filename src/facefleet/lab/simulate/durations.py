@@ -1,6 +1,7 @@
 """Random durations as a user writes them: `5`, `30-60`, `exp:5`, `lognormal:5:0.8`, `measured:boots.txt`."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from facefleet.errors import InvalidInput
 
 FORMS = "SECONDS (or 500ms, 2m), LOW-HIGH, exp:MEAN, lognormal:MEAN:CV or measured:FILE (one number a line)"
 LONGEST_S = 1e9  # 32 years: sums and squares of much longer ones end in infinity, which JSON has no word for
+
+_BETWEEN = re.compile(r"(.+(?<!\de))-(.+)", re.IGNORECASE)  # the dash of 1e-3 parts nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +47,9 @@ def durations(text: str) -> Durations:
             return lognormal(_span_s(mean), float(cv or "1"))
         if kind == "measured":
             return _measured(Path(rest))
-        low, dash, high = text.partition("-")
-        return uniform(_span_s(low), _span_s(high)) if dash else fixed(_span_s(text))
+        if between := _BETWEEN.fullmatch(text):
+            return uniform(_span_s(between[1]), _span_s(between[2]))
+        return fixed(_span_s(text))
     except ValueError as error:
         raise InvalidInput(f"{text!r} is no duration; write {FORMS}.") from error
 

@@ -1,26 +1,10 @@
 """The objectives that benchmarks/elasticity.py tries."""
 
-import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from facefleet.lab.simulate.workload import Workload
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def benchmark_module(monkeypatch):
-    """Import a module of benchmarks/ by its name."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if name.startswith("elasticity_"):
-            del sys.modules[name]
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """The bounds and references of benchmarks/elasticity_*.py: no rule that knows the laws is cheaper than the bound."""
 
-import importlib
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,19 +14,7 @@ from facefleet.lab.simulate.experiment import Experiment
 from facefleet.lab.simulate.fleet import World
 from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 EC2 = World(boot=durations("30-60"), tick_s=5.0, billing=Billing(minimum_s=60.0))
-
-
-@pytest.fixture
-def benchmark_module(monkeypatch):
-    """Import a module of benchmarks/ by its name."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if name.startswith("elasticity_"):
-            del sys.modules[name]
 
 
 @pytest.fixture

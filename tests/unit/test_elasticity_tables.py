@@ -1,12 +1,6 @@
 """The tables of docs/elasticity.md, from one row made by hand."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def measured(p99, instance_s):
@@ -17,14 +11,9 @@ def measured(p99, instance_s):
 
 
 @pytest.fixture
-def elasticity(monkeypatch):
+def elasticity(benchmark_module):
     """The module that makes the tables, and through it the one that makes its cells."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    yield importlib.import_module("elasticity_tables")
-    for name in set(sys.modules) - before:
-        if name.startswith("elasticity_"):
-            del sys.modules[name]
+    return benchmark_module("elasticity_tables")
 
 
 @pytest.fixture

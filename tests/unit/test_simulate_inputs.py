@@ -111,6 +111,13 @@ def test_a_line_of_history_that_is_neither_is_named(tmp_path, line):
         from_history(written(tmp_path, f'{{"arrived_s": 5}}\n{line}\n'))
 
 
+def test_a_total_that_lags_for_one_look_makes_no_request(tmp_path):
+    """Forty, thirty-nine and forty again, then one more."""
+    lines = ((0, 40), (10, 39), (20, 40), (30, 41))
+    text = "".join(f'{{"at_s": {at_s}, "seen": {{"enqueued_total": {total}}}}}\n' for at_s, total in lines)
+    assert from_history(written(tmp_path, text)).arrivals_s.size == 1
+
+
 def test_a_total_that_begins_anew_loses_no_request(tmp_path):
     """Two, and after the restart three more."""
     lines = ((0, 5), (10, 7), (20, 3))

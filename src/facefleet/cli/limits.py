@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from facefleet.cli import tables
 from facefleet.cli.exits import Failure
 
 if TYPE_CHECKING:
@@ -67,4 +66,4 @@ def check_picture(file: Path, names: list[str]) -> None:
     if set(names) == {UNDRAWN}:
         raise Failure(f"The {UNDRAWN} looks at no queue, so there is nothing to draw; name another policy beside it.")
     if UNDRAWN in names:
-        typer.echo(f"The {UNDRAWN} looks at no queue and is left out of the picture.", err=True)
+        tables.say(f"The {UNDRAWN} looks at no queue and is left out of the picture.")

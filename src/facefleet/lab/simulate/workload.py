@@ -16,6 +16,7 @@ Seconds = NDArray[np.float64]
 
 _LONGEST_D = 366  # a synthetic workload is made second by second, in memory
 _MOST_REQUESTS = 50_000_000
+_DIP = 0.5  # of a total; one that is smaller has begun anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +186,9 @@ def from_history(path: Path) -> Workload:
                 f'Line {number} of {path} has neither "arrived_s" nor "at_s" with "seen": {{"enqueued_total"}}.'
             ) from error
         if before is not None:
-            came = now[1] - before[1] if now[1] >= before[1] else now[1]  # a total that is smaller has begun anew
+            if before[1] > now[1] >= _DIP * before[1]:
+                now = (now[0], before[1])  # counts that lag
+            came = now[1] - before[1] if now[1] >= before[1] else now[1]
             if len(times) + came > _MOST_REQUESTS:
                 raise InvalidInput(
                     f"Line {number} of {path} makes it {len(times) + came:,.3g} requests, and no more than "

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from facefleet.core.fleet import Bounds
 from facefleet.core.scaling import policy
 from facefleet.core.scaling.idle import latest
-from facefleet.core.scaling.prewarm import Means, Prewarm, _shortfall, _stretched, prewarm
+from facefleet.core.scaling.prewarm import Prewarm, prewarm
+from facefleet.core.scaling.rehearsal import Means, _shortfall, stretched
 from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.lab.simulate.durations import durations
 from facefleet.lab.simulate.engine import simulate
@@ -24,7 +25,7 @@ EC2 = Means(
     slo_s=2.0,
     late_share=0.01,
     minimum_s=60.0,
-    boot_fits=False,
+    first=1,
     cold=1.0,
     slots=19,
     sigmas=2.33,
@@ -65,7 +66,7 @@ def test_no_more_are_back_than_the_burst_needs_in_its_time():
 
 def test_where_a_boot_fits_it_is_ordered_ahead_if_that_is_surely_cheaper():
     """Ready when the burst comes, two workers have 75 s for it; ordered then, ten have as little as fifteen."""
-    fits = replace(EC2, slo_s=75.0, boot_fits=True, cold=0.0)
+    fits = replace(EC2, slo_s=75.0, cold=0.0)
     plan = prewarm(bursts(), fits)
     assert 1 <= plan.slots <= 3
     assert 510 <= plan.after_s <= 620
@@ -75,7 +76,7 @@ def test_where_a_boot_fits_it_is_ordered_ahead_if_that_is_surely_cheaper():
 def test_where_a_boot_fits_and_nothing_is_regular_nobody_is_ordered_ahead():
     """Idle times of any length: whoever waits for the next burst mostly waits in vain."""
     gaps = tuple((float(gap_s), 20.0) for gap_s in np.random.default_rng(2).exponential(900, 24) + 45)
-    assert prewarm(gaps, replace(EC2, slo_s=75.0, boot_fits=True, cold=0.0)) == Prewarm()
+    assert prewarm(gaps, replace(EC2, slo_s=75.0, cold=0.0)) == Prewarm()
 
 
 def test_idle_times_that_hardly_differ_may_drift_by_two_per_cent():
@@ -103,7 +104,7 @@ def test_slots_are_wanted_from_then_until_then():
 def test_the_next_idle_time_is_seldom_outside_of_those_drawn_out():
     """Of two thousand samples of ten from a uniform law, the range drawn out is the law's on average."""
     draws = np.random.default_rng(0).uniform(570, 630, (2000, 10))
-    drawn = np.array([_stretched(sample) for sample in draws])
+    drawn = np.array([stretched(sample) for sample in draws])
     assert drawn.min(axis=1).mean() == pytest.approx(570, abs=0.5)
     assert drawn.max(axis=1).mean() == pytest.approx(630, abs=0.5)
 
@@ -140,7 +141,6 @@ def test_any_past_gives_a_plan_within_the_fleet(gaps, slo_s, service_s, late_sha
         service_s=service_s,
         late_share=late_share,
         slots=slots,
-        boot_fits=fits,
         cold=0.0 if fits else 1.0,
         minimum_s=0.0,
     )

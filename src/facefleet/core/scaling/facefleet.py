@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from facefleet.core.fleet import Bounds, Decision, Observation, Worker, WorkerState
 from facefleet.core.scaling.budget import Purse
+from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.forecast import Season
 from facefleet.core.scaling.lateness import SLIVER, workers_against_lateness
 from facefleet.core.scaling.learned import Learned
@@ -126,7 +127,7 @@ class Facefleet:
             crew=crew(seen, learned, boot_s, self.objective.at),
             boot_s=boot_s,
             slow_s=slow_s,
-            cold=learned.late_if_cold(boot_s, self.objective.slo_s),
+            cold=cold_start(learned.spread, boot_s, learned.tick_s, self.objective),
             minimum_s=self.billing.minimum_s,
         )
 

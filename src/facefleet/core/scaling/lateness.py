@@ -34,8 +34,8 @@ def workers_against_lateness(view: View) -> int:
     more = 0.0
     if view.learned.service_s is not None or _slack_s(view) <= 0:
         more = min(_to_order(view, _missing(view)), _most_ahead(view))
-    if not more and _nobody_comes(view):
-        more = 1.0
+    if _alone(view) and (more or _no_sharing(view)):
+        more = max(more, view.cold.workers)
     return committed(view.seen) + int(more) if more else 0
 
 
@@ -107,11 +107,14 @@ def _slack_s(view: View) -> float:
     return view.objective.slo_s - view.seen.oldest_age_s - view.slow_s
 
 
-def _nobody_comes(view: View) -> bool:
-    """Return whether requests wait for nobody, and fewer are to be expected to share a boot with them if they wait on.
+def _alone(view: View) -> bool:
+    """Return whether requests wait for nobody."""
+    return view.seen.visible > 0 and not view.crew.free + view.crew.busy + len(view.crew.ready_s)
+
+
+def _no_sharing(view: View) -> bool:
+    """Return whether no more requests than wait are to be expected to share a boot with them if they wait on.
 
     The rate is that of before this look, so that a request more never argues for waiting.
     """
-    crew, waiting = view.crew, view.seen.visible
-    alone = not crew.free + crew.busy + len(crew.ready_s)
-    return alone and waiting > 0 and view.before.rate_hz(0.0) * max(0.0, _slack_s(view)) <= waiting
+    return view.before.rate_hz(0.0) * max(0.0, _slack_s(view)) <= view.seen.visible

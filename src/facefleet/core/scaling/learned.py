@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from statistics import fmean
 
 from facefleet.core.fleet import Observation, WorkerState
@@ -133,10 +132,6 @@ class Learned:
         """Return what was learned of something past, of whose workers nothing is known but how many they were."""
         return replace(self, running=None, tried_s=None, booting=(), boots_s=before.boots_s, spread=before.spread)
 
-    def late_if_cold(self, boot_s: float, slo_s: float) -> float:
-        """Return the share of requests that wait longer than `slo_s` where they find nobody: a look, and a boot."""
-        return _late_if_cold(self.spread, boot_s, max(self.tick_s, 1e-9), slo_s)
-
     def _tried_s(self, now_s: float) -> float:
         return now_s if self.tried_s is None else min(self.tried_s, now_s)
 
@@ -172,12 +167,6 @@ class Learned:
         measured = min(self.measured + count, max(_STEADY, count))
         before = self.service_s or 0.0
         return before + (spent_s - count * before) / measured, measured
-
-
-@lru_cache(maxsize=64)
-def _late_if_cold(spread: tuple[float, ...], boot_s: float, tick_s: float, slo_s: float) -> float:
-    late = (min(1.0, max(0.0, (boot * boot_s + tick_s - slo_s) / tick_s)) for boot in spread)
-    return sum(late) / len(spread)
 
 
 def _spread(boots_s: tuple[float, ...]) -> tuple[float, ...]:

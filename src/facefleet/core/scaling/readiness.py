@@ -9,7 +9,8 @@ that is cheaper.
 import math
 from functools import lru_cache
 
-from facefleet.core.scaling.prewarm import Means, wanted
+from facefleet.core.scaling.prewarm import wanted
+from facefleet.core.scaling.rehearsal import Means
 from facefleet.core.scaling.staffing import slots_ahead
 from facefleet.core.scaling.view import View
 
@@ -22,7 +23,7 @@ def slots_in_readiness(view: View) -> float:
     if view.objective.slo_s <= 0:
         return view.slots  # nobody may wait, whatever comes
     back = _return(view)
-    if view.cold <= view.objective.late_share:
+    if view.cold.late_alone <= view.objective.late_share:
         return back
     if not back and _lone(view):
         return 0.0
@@ -39,7 +40,7 @@ def _headroom(view: View) -> float:
         service_s=view.learned.service_s,
         blind_s=view.blind_s,
         slo_s=view.objective.slo_s,
-        late_share=view.objective.late_share / view.cold,
+        late_share=view.objective.late_share / view.cold.late_alone,
         most=view.slots,
     )
 
@@ -52,9 +53,9 @@ def _return(view: View) -> float:
     idle, late_share = view.learned.idleness, view.objective.late_share
     if idle.foretells and view.learned.service_s is not None:
         return wanted(idle.gaps, _means(view), idle.quiet_s(view.seen.now_s))
-    if view.cold <= late_share:
+    if view.cold.late <= late_share:
         return 0.0
-    return 1.0 if idle.unknown(view.seen.now_s, view.slow_s, 100 * (1 - late_share / view.cold)) else 0.0
+    return 1.0 if idle.unknown(view.seen.now_s, view.slow_s, 100 * (1 - late_share / view.cold.late)) else 0.0
 
 
 def _means(view: View) -> Means:
@@ -66,8 +67,8 @@ def _means(view: View) -> Means:
         slo_s=view.objective.slo_s,
         late_share=view.objective.late_share,
         minimum_s=view.minimum_s,
-        boot_fits=view.cold <= view.objective.late_share,
-        cold=_rounded(view.cold),
+        first=view.cold.workers,
+        cold=_rounded(view.cold.late),
         slots=view.slots,
         sigmas=view.crew.sigmas,
     )
@@ -79,7 +80,7 @@ def _rounded(value: float) -> float:
 
 
 def _lone(view: View) -> bool:
-    """Return whether nothing is to do and requests come so seldom that idle times tell when the next does."""
+    """Return whether nothing is to do and requests come so seldom that each is for `_return`, or to be hedged."""
     idle = view.learned.idleness
     seldom = view.learned.rate_hz(0.0) * view.boot_s < 1
-    return seldom and idle.foretells and idle.since_s is not None
+    return seldom and (idle.foretells or view.cold.workers > 1) and idle.since_s is not None

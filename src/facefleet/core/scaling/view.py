@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from facefleet.core.fleet import Bounds, Observation, WorkerState
+from facefleet.core.scaling.cold import ColdStart
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.staffing import Crew, sigmas
 from facefleet.core.scaling.terms import Objective
@@ -20,7 +21,7 @@ class View:
         boot_s: mean boot of the next start.
         slow_s: how long after now a worker ordered at the *next* look is there, even if it boots slowly.
         before: what was learned before this look.
-        cold: the share of requests that find nobody there for whom the objective is then missed.
+        cold: what becomes of requests that find nobody there.
         minimum_s: charged for every start.
     """
 
@@ -32,7 +33,7 @@ class View:
     crew: Crew
     boot_s: float
     slow_s: float
-    cold: float
+    cold: ColdStart
     minimum_s: float
 
     @property

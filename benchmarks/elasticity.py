@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from elasticity_aims import objective
 from elasticity_bounds import explain
-from elasticity_cells import SEEDS, SETTINGS, TRACE, WORKLOADS, Measuring, experiment
+from elasticity_cells import SETTINGS, TRACE, WORKLOADS, Measuring, experiment
 from elasticity_choice import FLOOR_S
 from elasticity_tables import Results, missed, shortfalls, summary, tables
 from facefleet.lab.simulate import plot
@@ -43,7 +43,7 @@ def pictures(trace: Workload) -> None:
         ("processes", "exp:1", "diurnal", "2.4"),
     ):
         cell = experiment(SETTINGS[key], service, name, objective(aim), trace)
-        runs = [cell.run(policy, SEEDS["report"][0]) for policy in ("facefleet", "naive", "keda")]
+        runs = [cell.run(policy, SETTINGS[key].shown_seed) for policy in ("facefleet", "naive", "keda")]
         plot.draw(
             runs,
             mean_service_s=cell.service.mean_s,

@@ -11,7 +11,7 @@ no bound.
 import numpy as np
 
 from elasticity_aims import objective
-from elasticity_cells import BOUNDS, KNOWN, SEEDS, Setting, experiment
+from elasticity_cells import BOUNDS, KNOWN, Setting, experiment
 from elasticity_chance import CHANCE, Sample
 from elasticity_references import REFERENCES
 from elasticity_tables import NEAR
@@ -20,7 +20,6 @@ from facefleet.lab.simulate.engine import Run
 from facefleet.lab.simulate.experiment import Experiment, after
 from facefleet.lab.simulate.workload import Seconds, Workload
 
-_SEED = SEEDS["report"][0]
 _LOOKS = 17_280  # of what repeats, a day where one looks every 5 s: a few bursts prove nothing
 
 
@@ -28,18 +27,19 @@ def bound(row: dict, setting: Setting, aim: str, trace: Workload) -> dict[str, f
     """Return what ours costs at one seed, and the bounds at its p99."""
     counted_h = _LOOKS * setting.world.tick_s / 3600
     cell = experiment(setting, row["service"], row["workload"], objective(aim), trace, counted_h=counted_h)
-    ours = cell.run("facefleet", _SEED)
+    seed = setting.shown_seed
+    ours = cell.run("facefleet", seed)
     p99_s = float(np.percentile(ours.waits_s, 99))
-    services_s = _counted(cell)[1]
-    best_s = _clairvoyant(cell, p99_s).billed_s
+    services_s = _counted(cell, seed)[1]
+    best_s = _clairvoyant(cell, p99_s, seed).billed_s
     asked = row["workload"] in REFERENCES.keys() - {"trickle"} and ours.billed_s > NEAR * best_s
     return {
         "p99": p99_s,
         "instance_s": ours.billed_s,
         "clairvoyant": best_s,
         "work": float(services_s.sum()),
-        "chance": _chance(cell, row["workload"], p99_s),
-        "reference": REFERENCES[row["workload"]](cell, p99_s, _SEED) if asked else 0.0,
+        "chance": _chance(cell, row["workload"], p99_s, seed),
+        "reference": REFERENCES[row["workload"]](cell, p99_s, seed) if asked else 0.0,
     }
 
 
@@ -51,40 +51,42 @@ def room(row: dict, setting: Setting, policy: str, trace: Workload, long: Experi
     """
     usual = objective(f"{setting.usual_slo_s:g}")
     cell = experiment(setting, row["service"], row["workload"], usual, trace)
-    theirs, reported = cell.run(policy, _SEED), row["known"][policy]["report"]
-    best_s = _clairvoyant(cell, float(np.percentile(theirs.waits_s, 99))).billed_s
+    seed, reported = setting.shown_seed, row["known"][policy]["report"]
+    theirs = cell.run(policy, seed)
+    best_s = _clairvoyant(cell, float(np.percentile(theirs.waits_s, 99)), seed).billed_s
+    reference = _reference(row["workload"], long, reported["p99"], seed)
     return {
         "clairvoyant": best_s / theirs.billed_s,
-        "chance": _chance(cell, row["workload"], reported["p99"]) / reported["instance_s"],
-        "reference": _reference(row["workload"], long, reported["p99"]) * _span_s(cell) / reported["instance_s"],
+        "chance": _chance(cell, row["workload"], reported["p99"], seed) / reported["instance_s"],
+        "reference": reference * _span_s(cell, seed) / reported["instance_s"],
     }
 
 
-def _span_s(cell: Experiment) -> float:
-    return cell.workload(_SEED).duration_s - cell.warmup_s
+def _span_s(cell: Experiment, seed: int) -> float:
+    return cell.workload(seed).duration_s - cell.warmup_s
 
 
-def _reference(name: str, long: Experiment, p99_s: float) -> float:
+def _reference(name: str, long: Experiment, p99_s: float, seed: int) -> float:
     """Return how many workers the reference pays on average; infinite if none keeps it, 0 where it is not asked."""
-    return REFERENCES[name](long, p99_s, _SEED) / _span_s(long) if name == "trickle" else 0.0
+    return REFERENCES[name](long, p99_s, seed) / _span_s(long, seed) if name == "trickle" else 0.0
 
 
-def _counted(cell: Experiment) -> tuple[Workload, Seconds]:
-    workload, services_s = cell.draw(_SEED)
+def _counted(cell: Experiment, seed: int) -> tuple[Workload, Seconds]:
+    workload, services_s = cell.draw(seed)
     counted = after(workload, cell.warmup_s)
     return counted, services_s[services_s.size - counted.arrivals_s.size :]
 
 
-def _clairvoyant(cell: Experiment, p99_s: float) -> Run:
-    workload, services_s = _counted(cell)
-    return clairvoyant_at(p99_s, workload, services_s, bounds=BOUNDS, world=cell.world, seed=_SEED)
+def _clairvoyant(cell: Experiment, p99_s: float, seed: int) -> Run:
+    workload, services_s = _counted(cell, seed)
+    return clairvoyant_at(p99_s, workload, services_s, bounds=BOUNDS, world=cell.world, seed=seed)
 
 
-def _chance(cell: Experiment, name: str, p99_s: float) -> float:
+def _chance(cell: Experiment, name: str, p99_s: float, seed: int) -> float:
     """Return what a rule without foresight pays on average at least: 0 where nothing is known."""
     if name not in CHANCE:
         return 0.0
-    workload, services_s = _counted(cell)
+    workload, services_s = _counted(cell, seed)
     sample = Sample(
         requests=services_s.size,
         work_s=float(services_s.sum()),

@@ -18,7 +18,10 @@ from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 TRACE = Path(__file__).parent.parent.parent / "shared" / "traces" / "AzureLLMInferenceTrace_code.csv"
 KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
-SEEDS = {"choose": (1, 7, 11, 12), "report": (701, 702, 703, 704)}
+SEEDS = {"choose": (1, 7, 11, 12), "report": (801, 802, 803, 804)}
+MANY = {"choose": tuple(range(1, 13)), "report": tuple(range(801, 813))}
+PROCESSES = {"choose": SEEDS["choose"][:2], "report": (701, 702, 703)}
+SHORT = ("single", "azure")  # one rush, or one boot, decides: on few seeds, a few boots
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.
 _WARMUP_S = {"trickle": 3600.0, "bursts": 3600.0, "steady": 300.0, "diurnal": 300.0, "spiky": 300.0}
@@ -35,6 +38,7 @@ class Setting:
         shown: those with a column of their own: the default, near the others', and one that a boot fits into.
         loose: one with more room than that; what it costs is set against the clairvoyant too.
         seeds: those that choose objectives, and those that give the figures.
+        many: the same, for workloads that are short.
         trickle_h: for how long a trickle is counted: of forty requests p99 is the longest wait, that is, chance.
     """
 
@@ -46,7 +50,17 @@ class Setting:
     shown: tuple[str, str, str]
     loose: str
     seeds: dict[str, tuple[int, ...]] = field(default_factory=lambda: SEEDS)
+    many: dict[str, tuple[int, ...]] = field(default_factory=lambda: MANY)
     trickle_h: dict[str, float] = field(default_factory=lambda: {"choose": 6.0, "report": 12.0})
+
+    def seeds_of(self, workload: str, purpose: str) -> tuple[int, ...]:
+        """Return the seeds that a workload is run with, to "choose" or to "report"."""
+        return (self.many if workload in SHORT else self.seeds)[purpose]
+
+    @property
+    def shown_seed(self) -> int:
+        """The one whose bounds are worked out."""
+        return self.seeds["report"][0]
 
 
 SETTINGS = {
@@ -98,7 +112,8 @@ SETTINGS = {
         shown=("2", "2.1", "2.4"),
         loose="2.4",
         # Every look takes its time to simulate.
-        seeds={"choose": SEEDS["choose"][:2], "report": SEEDS["report"][:3]},
+        seeds=PROCESSES,
+        many=PROCESSES,
         trickle_h={"choose": 4.0, "report": 8.0},
     ),
 }
@@ -193,4 +208,4 @@ class Measuring:
         name, hours = self.row["workload"], self.setting.trickle_h[seeds]
         counted_h = hours if name == "trickle" else 0.0
         cell = experiment(self.setting, self.row["service"], name, aim, self.trace, counted_h=counted_h)
-        return measure(cell, policy, self.setting.seeds[seeds])
+        return measure(cell, policy, self.setting.seeds_of(name, seeds))

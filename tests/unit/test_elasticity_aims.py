@@ -46,7 +46,7 @@ def test_a_rule_that_is_not_matched_is_met_by_finer_objectives(benchmark_module,
         aims=("20", "60"),
         shown=("20", "20", "20"),
         loose="20",
-        seeds={"choose": (1,), "report": (2,)},
+        many={"choose": (1,), "report": (2,)},
     )
     row = {"service": "lognormal:3:2", "workload": "single", "known": {}, "ours": {}}
     monkeypatch.setattr(cells, "_LOSES", 0.0)  # always look for more

@@ -38,7 +38,7 @@ def test_no_more_race_than_it_takes_and_none_where_no_few_keep_the_objective(slo
 
 
 def test_who_is_late_is_late_for_all_of_the_boots():
-    """Boots of 30 and 40 s, a look every 10 s, 43 s to wait: no phase is late for the fast, seven tenths for the slow."""
+    """Boots of 30 and 40 s, a look every 10 s, 43 s to wait: no phase is too early for the fast, 0.7 for the slow."""
     cold = cold_start((1.0, 4 / 3), 30.0, 10.0, Objective(slo_s=43.0, at=80.0))
     assert cold.late_alone == pytest.approx(0.7 / 2)
     assert cold.workers == 2

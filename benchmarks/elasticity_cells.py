@@ -19,8 +19,8 @@ TRACE = Path(__file__).parent.parent.parent / "shared" / "traces" / "AzureLLMInf
 KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
 SEEDS = {"choose": (1, 7, 11, 12), "report": (801, 802, 803, 804)}
-MANY = {"choose": tuple(range(1, 13)), "report": tuple(range(801, 813))}
-PROCESSES = {"choose": SEEDS["choose"][:2], "report": (701, 702, 703)}
+MANY = {"choose": (*range(1, 8), 11, 12), "report": tuple(range(801, 810))}
+FEW = {"choose": SEEDS["choose"][:2], "report": SEEDS["report"][:3]}
 SHORT = ("single", "azure")  # one rush, or one boot, decides: on few seeds, a few boots
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.
@@ -112,8 +112,8 @@ SETTINGS = {
         shown=("2", "2.1", "2.4"),
         loose="2.4",
         # Every look takes its time to simulate.
-        seeds=PROCESSES,
-        many=PROCESSES,
+        seeds=FEW,
+        many=FEW,
         trickle_h={"choose": 4.0, "report": 8.0},
     ),
 }

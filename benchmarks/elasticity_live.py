@@ -36,8 +36,10 @@ import numpy as np
 import skimage.data
 from matplotlib.figure import Figure
 
+from facefleet.config import load
 from facefleet.core.fleet import Bounds
 from facefleet.core.scaling import policy
+from facefleet.core.scaling.terms import Billing
 from facefleet.lab.simulate.durations import fixed
 from facefleet.lab.simulate.engine import simulate
 from facefleet.lab.simulate.fleet import World
@@ -217,13 +219,14 @@ async def drive(url: str, photo: bytes, workload: Workload) -> tuple[Side, np.nd
 
 
 def predict(workload: Workload, services_s: np.ndarray, boot_s: float, rule: str, maximum: int) -> Side:
-    """Return what the simulator makes of the same arrivals."""
+    """Return what the simulator makes of the same arrivals, charged as the live fleet's settings say."""
+    billing = Billing(minimum_s=load().minimum_bill_s)
     run = simulate(
         workload,
         services_s,
-        policy(rule),
+        policy(rule, billing=billing),
         bounds=Bounds(minimum=0, maximum=maximum),
-        world=World(boot=fixed(boot_s)),
+        world=World(boot=fixed(boot_s), billing=billing),
         seed=SEED,
     )
     return Side(

@@ -30,6 +30,7 @@ _FILE = "facefleet.toml"
 _file: ContextVar[Path] = ContextVar("file that settings are being read from", default=Path(os.devnull))
 # The course's limit: an account's default quota of 20 instances, less the web tier's.
 _MOST_INSTANCES = 19
+_AWS_CHARGES_S = 60.0  # for every start of an instance, at least (Amazon EC2 On-Demand pricing, per-second billing)
 
 
 class Settings(BaseSettings):
@@ -121,7 +122,12 @@ class Settings(BaseSettings):
         None, description="Most to spend on workers (`3/h`, `20/d`, `500/month`); needs `worker_price_per_hour`."
     )
     worker_price_per_hour: float = Field(0.0, ge=0, description="What a worker costs an hour; 0 is unknown.")
-    minimum_bill_s: float = Field(0.0, ge=0, description="Seconds charged for every start of a worker at least.")
+    minimum_bill_s: float = Field(
+        30.0,
+        ge=0,
+        description="Seconds counted for every start of a worker at least, and how long it stays at least; default on "
+        "EC2: 60, as AWS charges.",
+    )
     bill_granularity_s: float = Field(1.0, gt=0, description="Charged time is rounded up to a multiple of this.")
     managed_price_per_1000: float = Field(
         1.0, ge=0, description="What a managed face API charges for 1,000 photos, in the currency of a worker's price."
@@ -162,7 +168,8 @@ class Settings(BaseSettings):
                 raise ValueError("profile aws needs a name: --name ID")
             filled = _course(filled["name"]) | filled
         if str(filled.get("fleet_url", "")).startswith("ec2:"):
-            filled = {"min_workers": 0, "max_workers": _MOST_INSTANCES} | filled
+            usual = {"min_workers": 0, "max_workers": _MOST_INSTANCES, "minimum_bill_s": _AWS_CHARGES_S}
+            filled = usual | filled
         return filled
 
     @field_validator("data", "cache")

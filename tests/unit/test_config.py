@@ -120,3 +120,10 @@ def test_a_budget_needs_a_price():
     with pytest.raises(WrongSettings, match="budget needs worker_price_per_hour"):
         load(budget="3/h")
     assert load(budget="3/h", worker_price_per_hour=0.1).budget == "3/h"
+
+
+def test_a_start_counts_for_half_a_minute_and_on_ec2_for_what_aws_charges():
+    """Unless the user says otherwise."""
+    assert load().minimum_bill_s == 30
+    assert load(fleet_url="ec2://workers").minimum_bill_s == 60
+    assert load(fleet_url="ec2://workers", minimum_bill_s=0).minimum_bill_s == 0

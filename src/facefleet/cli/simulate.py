@@ -68,7 +68,7 @@ def simulate(
     minimum: Annotated[int, typer.Option("--min", metavar="N", min=0, help="Fewest workers.")] = 0,
     maximum: Annotated[int, typer.Option("--max", metavar="N", min=1, help="Most workers.")] = 19,
     price: Annotated[float, typer.Option(metavar="MONEY", min=0, help="Of a worker, an hour.")] = 0.0,
-    minimum_bill: Annotated[str, typer.Option(metavar="SPAN", help="Charged for every start at least.")] = "0s",
+    minimum_bill: Annotated[str, typer.Option(metavar="SPAN", help="Charged for every start at least.")] = "30s",
     granularity: Annotated[str, typer.Option(metavar="SPAN", help="Charged time is rounded up to this.")] = "1s",
     rate: Annotated[float | None, typer.Option(metavar="HZ", min=0.0, help="Requests a second.")] = None,
     duration: Annotated[str, typer.Option(metavar="SPAN", help="Of a synthetic workload.")] = "1h",

@@ -30,7 +30,7 @@ from facefleet.core.scaling.view import UNSEEN_S, View, crew
 from facefleet.core.scaling.window import Window
 
 # What a worker that is back a second too late costs, in worker-seconds, times the share of requests that may be late.
-_PRICE_OF_LATENESS = 0.02
+_PRICE_OF_LATENESS = 0.005
 _FEWEST_LATE = 1e-6
 _DAY_S = 86_400.0
 
@@ -116,7 +116,7 @@ class Facefleet:
             seen,
             slots=bounds.maximum * seen.capacity,
             slo_s=self.objective.slo_s,
-            regret_s=boot_s + price * max(0.0, blind_s),
+            regret_s=price * max(0.0, blind_s),
         )
         return View(
             seen=seen,

@@ -1,8 +1,8 @@
 """How long a worker that has nothing to do should stay, learned from how soon work came back to it before.
 
 The k-th worker has nothing to do while fewer than k requests are in the system. Each such time that has ended is one
-sample. Keeping a worker for K and then letting it go costs the time it idles, and one boot if work comes back later
-than K; the K that would have been cheapest over the last samples is used (the ski-rental problem with a learned
+sample. Keeping a worker for K and then letting it go costs the time it idles, and regret if work comes back later than
+K; the K that would have been cheapest over the last samples is used (the ski-rental problem with a learned
 distribution: Karlin et al., "Competitive randomized algorithms for nonuniform problems", Algorithmica 1994).
 """
 
@@ -30,7 +30,7 @@ class Levels:
     samples: tuple[float, ...] = ()
     cheapest_s: float = 0.0
 
-    def add(self, now_s: float, level: int, boot_s: float) -> "Levels":
+    def add(self, now_s: float, level: int, regret_s: float) -> "Levels":
         """Return what is known after one more look at how many are in the system."""
         if level == self.level:
             return self
@@ -42,14 +42,14 @@ class Levels:
         ended = tuple(now_s - since_s for since_s in known if now_s > since_s)
         free = self.free_s + (0.0,) * (level - len(self.free_s))
         samples = (self.samples + ended)[-_KEPT:]
-        cheapest = _cheapest_s(samples, boot_s) if ended else self.cheapest_s
+        cheapest = _cheapest_s(samples, regret_s) if ended else self.cheapest_s
         return Levels(level=level, free_s=free, samples=samples, cheapest_s=cheapest)
 
 
-def _cheapest_s(samples: tuple[float, ...], boot_s: float) -> float:
+def _cheapest_s(samples: tuple[float, ...], regret_s: float) -> float:
     """Return the keeping time that costs least over the samples: 0, or one of them, of no more than an hour."""
     kept_s = np.sort(samples)
     outlasting = np.arange(kept_s.size - 1, -1, -1)
-    costs = np.where(kept_s <= _LONGEST_S, kept_s.cumsum() + outlasting * (kept_s + boot_s), np.inf)
+    costs = np.where(kept_s <= _LONGEST_S, kept_s.cumsum() + outlasting * (kept_s + regret_s), np.inf)
     cheapest = costs.argmin()
-    return float(kept_s[cheapest]) if costs[cheapest] < boot_s * kept_s.size else 0.0
+    return float(kept_s[cheapest]) if costs[cheapest] < regret_s * kept_s.size else 0.0

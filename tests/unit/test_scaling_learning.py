@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facefleet.core.fleet import Observation, Worker, WorkerState
+from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.forecast import Arrivals, Season, Trend
 from facefleet.core.scaling.idle import Idleness, Pace, latest
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.persistence import Persistence
 from facefleet.core.scaling.staffing import Crew, Missing, erlang_slots
+from facefleet.core.scaling.terms import Objective
 from facefleet.core.scaling.view import crew
 
 
@@ -253,16 +255,20 @@ def test_before_there_is_a_pattern_work_may_come_back_for_up_to_an_hour():
 
 def test_boots_are_late_as_often_as_those_measured_would_be():
     """Guesses first; after 32 even boots of a second, a look of a second and an objective of two, none is."""
+
+    def late(slo_s):
+        return cold_start(learned.spread, 1.0, learned.tick_s, Objective(slo_s=slo_s)).late_alone
+
     learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=1.0)
-    assert 0 < learned.late_if_cold(1.0, 2.0) < 0.2
-    assert learned.late_if_cold(1.0, 0.5) == 1.0
+    assert 0 < late(2.0) < 0.2
+    assert late(0.5) == 1.0
     for number in range(33):
         for state, at_s in ((WorkerState.PENDING, 2.0 * number), (WorkerState.RUNNING, 2.0 * number + 1)):
             worker = Worker(worker_id=f"w{number}", state=state, since_s=at_s)
             now = replace(seen, now_s=at_s, workers=(worker,))
             learned = learned.add(now, slots=19, slo_s=2.0, regret_s=1.0)
-    assert learned.late_if_cold(1.0, 2.0) == pytest.approx(0.0, abs=1e-9)
-    assert learned.late_if_cold(1.0, 1.5) == pytest.approx(0.5)
+    assert late(2.0) == pytest.approx(0.0, abs=1e-9)
+    assert late(1.5) == pytest.approx(0.5)
 
 
 def test_a_season_is_trusted_once_it_foretells_better_than_yesterday_s_weather():

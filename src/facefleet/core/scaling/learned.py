@@ -59,8 +59,8 @@ class Learned:
             seen: the observation.
             slots: the most requests that can be worked on at once.
             slo_s: how long a request may wait.
-            regret_s: what it costs that one who was stopped is back too late, in worker-seconds. Not his boot: work that
-                can wait for it is often done by those who stay, and then nobody need boot.
+            regret_s: what it costs, in worker-seconds, that one who was stopped is back too late. Not the boot: work
+                that can wait for it is often done by those who stay.
         """
         read = max(seen.enqueued_total, seen.finished_total + seen.visible + seen.in_flight)
         total = self.total + max(0, read - self.read_total)

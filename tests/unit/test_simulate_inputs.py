@@ -237,6 +237,26 @@ def test_options_that_shape_no_recorded_workload_are_said_to_be_ignored(tmp_path
     assert not simulate(trace, "--policy", "naive", "--seeds", 1).stderr
 
 
+@pytest.mark.parametrize(
+    ("workload", "ignored"),
+    [("single", "--rate, --day"), ("trickle", "--rate, --day"), ("bursts", "--rate, --day"), ("steady", "--day")],
+)
+def test_options_that_leave_no_mark_on_a_synthetic_workload_are_said_to_be_ignored(workload, ignored):
+    """The rest counts, and is not mentioned."""
+    options = ("--rate", 1, "--day", "10m", "--duration", "30m", "--policy", "static 1", "--seeds", 1)
+    assert simulate(workload, *options).stderr == f"Ignored: {ignored}, for {workload} does not depend on that.\n"
+    assert not simulate("diurnal", *options).stderr
+
+
+@pytest.mark.parametrize("option", ["--capacity", "--max", "--warm", "--seeds"])
+def test_absurd_counts_are_refused_by_name(option):
+    """They would take for ever, and nothing is learned from them."""
+    result = simulate("single", option, 10**20)
+    assert result.exit_code
+    assert option in result.stderr
+    assert "less than or equal to" in result.stderr
+
+
 def test_progress_is_shown_by_policy_and_seed_on_a_terminal_only(monkeypatch):
     """The results on stdout are the same."""
     arguments = ("single", "--policy", "naive", "--seeds", 2)

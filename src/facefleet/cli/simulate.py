@@ -30,7 +30,9 @@ _POLICIES = "facefleet,naive,naive+pending,backlog,keda,kpa,hpa,rayserve,static 
 _DEAR = 10.0  # costs below are shown to four decimals
 _SHORTEST_S = 1e-6  # the times that some spans fit into others must be a number
 _DEAREST = 1e9  # of prices and budgets; the squares of far greater costs end in infinity, which JSON has no word for
-_SHAPING = ("rate", "duration", "day")  # options of synthetic workloads
+_SHAPING = ("--rate", "--duration", "--day")  # options of synthetic workloads
+_SHAPELESS = {"steady": ("--day",), "spiky": ("--day",), "diurnal": ()}  # of these they leave no mark; else:
+_ONLY_SO_LONG = ("--rate", "--day")
 _USUAL_LOAD = 0.55  # of what the maximum can do, where no rate is given
 _COLUMNS = ("policy", "p50 s", "p95 s", "p99 s", "late %", "instance-s", "cost", "starts", "stops")
 
@@ -61,12 +63,14 @@ def simulate(
     service: Annotated[str, typer.Option(metavar="DURATION", help="Work that one request takes.")] = "exp:1",
     boot: Annotated[str, typer.Option(metavar="DURATION", help="From start to the first request.")] = "1",
     stop: Annotated[str, typer.Option(metavar="SPAN", help="From the end of a drain until the place is free.")] = "1s",
-    warm: Annotated[int, typer.Option(metavar="N", min=0, help="Stopped workers kept for restart.")] = 0,
+    warm: Annotated[int, typer.Option(metavar="N", min=0, max=10_000, help="Stopped workers kept for restart.")] = 0,
     warm_boot: Annotated[str, typer.Option(metavar="DURATION", help="What a restart takes.")] = "1",
     tick: Annotated[str, typer.Option(metavar="SPAN", help="How often the controller looks.")] = "1s",
-    capacity: Annotated[int, typer.Option(metavar="N", min=1, help="Requests a worker works on at once.")] = 1,
+    capacity: Annotated[
+        int, typer.Option(metavar="N", min=1, max=10_000, help="Requests a worker works on at once.")
+    ] = 1,
     minimum: Annotated[int, typer.Option("--min", metavar="N", min=0, help="Fewest workers.")] = 0,
-    maximum: Annotated[int, typer.Option("--max", metavar="N", min=1, help="Most workers.")] = 19,
+    maximum: Annotated[int, typer.Option("--max", metavar="N", min=1, max=10_000, help="Most workers.")] = 19,
     price: Annotated[float, typer.Option(metavar="MONEY", min=0, help="Of a worker, an hour.")] = 0.0,
     minimum_bill: Annotated[str, typer.Option(metavar="SPAN", help="Charged for every start at least.")] = "30s",
     granularity: Annotated[str, typer.Option(metavar="SPAN", help="Charged time is rounded up to this.")] = "1s",
@@ -74,7 +78,7 @@ def simulate(
     duration: Annotated[str, typer.Option(metavar="SPAN", help="Of a synthetic workload.")] = "1h",
     day: Annotated[str, typer.Option(metavar="SPAN", help="One day of the diurnal workload.")] = "1h",
     warmup: Annotated[str, typer.Option(metavar="SPAN", help="Beginning that does not count.")] = "0s",
-    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Runs with different chance.")] = 3,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="Runs with different chance.")] = 3,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the first run of each policy.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -97,7 +101,7 @@ def simulate(
         limits.check_picture(plot, names)
         _artist()
     given = [
-        f"--{name}" for name in _SHAPING if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        option for option in _SHAPING if getattr(context.get_parameter_source(option[2:]), "name", "") == "COMMANDLINE"
     ]
     try:
         work = _read("--service", durations, service)
@@ -182,6 +186,8 @@ def _source(name: str | None, history: Path | None, shape: Any, given: list[str]
         )
     else:
         limits.check_requests(str(name), shape.rate_hz * shape.duration_s)
+        if useless := [option for option in _SHAPELESS.get(str(name), _ONLY_SO_LONG) if option in given]:
+            tables.say(f"Ignored: {', '.join(useless)}, for {name} does not depend on that.")
         return lambda seed: workload.synthetic(str(name), shape, seed)
     if given:
         tables.say(f"Ignored: {', '.join(given)}, for {recorded.name} is a recorded workload.")

@@ -41,7 +41,7 @@ class Shape:
     Attributes:
         rate_hz: mean requests a second where a workload has a steady part.
         duration_s: how long it lasts.
-        period_s: of `diurnal` (its day) and of `bursts`.
+        period_s: the day of `diurnal`.
         burst: requests in one burst.
     """
 

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     minimum_bill_s: float = Field(
         30.0,
         ge=0,
-        description="Seconds counted for every start of a worker at least, and how long it stays at least; default on "
+        description="Seconds counted for every start of a worker at least, which our rule lets it stay; default on "
         "EC2: 60, as AWS charges.",
     )
     bill_granularity_s: float = Field(1.0, gt=0, description="Charged time is rounded up to a multiple of this.")

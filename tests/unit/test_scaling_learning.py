@@ -257,7 +257,7 @@ def test_boots_are_late_as_often_as_those_measured_would_be():
     """Guesses first; after 32 even boots of a second, a look of a second and an objective of two, none is."""
 
     def late(slo_s):
-        return cold_start(learned.spread, 1.0, learned.tick_s, Objective(slo_s=slo_s)).late_alone
+        return cold_start(learned.spread, 1.0, learned.tick_s, Objective(slo_s=slo_s), 19).late_alone
 
     learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=1.0)
     assert 0 < late(2.0) < 0.2

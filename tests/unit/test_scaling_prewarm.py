@@ -73,6 +73,20 @@ def test_where_a_boot_fits_it_is_ordered_ahead_if_that_is_surely_cheaper():
     assert prewarm(bursts(size=1.0), fits) == Prewarm()  # one worker, now or then: nothing is gained
 
 
+def test_where_the_fastest_of_two_boots_is_in_time_nobody_is_kept_for_one_that_may_come_at_any_time():
+    """With one boot a tenth of first requests would be late: somebody must be there."""
+    gaps = tuple((45.0 + float(gap_s), 1.0) for gap_s in np.random.default_rng(1).exponential(90, 24))
+    one = replace(EC2, slo_s=60.0, cold=0.1)
+    assert prewarm(gaps, one).slots == 1
+    assert prewarm(gaps, replace(one, first=2, cold=0.005)) == Prewarm()
+
+
+def test_that_two_boots_race_makes_no_burst_of_a_hundred_wait():
+    """Of a hundred at once the first boots of a few begin a few."""
+    raced = replace(EC2, slo_s=60.0, first=2, cold=0.005)
+    assert prewarm(bursts(), raced).slots > 1
+
+
 def test_where_a_boot_fits_and_nothing_is_regular_nobody_is_ordered_ahead():
     """Idle times of any length: whoever waits for the next burst mostly waits in vain."""
     gaps = tuple((float(gap_s), 20.0) for gap_s in np.random.default_rng(2).exponential(900, 24) + 45)

@@ -30,22 +30,25 @@ class ColdStart:
 
 
 @lru_cache(maxsize=64)
-def cold_start(boots: tuple[float, ...], boot_s: float, tick_s: float, objective: Objective) -> ColdStart:
-    """Return the fewest workers of whom the fastest keeps the objective; one, where no three do or all boot alike.
+def cold_start(boots: tuple[float, ...], boot_s: float, tick_s: float, objective: Objective, most: int) -> ColdStart:
+    """Return the fewest workers of whom the fastest keeps the objective.
+
+    One, where no few do, and where a boot takes hardly longer than a look.
 
     Args:
         boots: of a worker, each equally likely, as multiples of the mean.
         boot_s: the mean.
         tick_s: from one look to the next.
         objective: what late means, and for how many it may be.
+        most: workers that there may be.
     """
     lates = [
         min(1.0, max(0.0, (boot * boot_s + tick_s - objective.slo_s) / max(tick_s, 1e-9)))
         for boot in sorted(boots, reverse=True)
     ]
-    shares = [_share(lates, workers) for workers in range(1, _MOST + 1)]
-    kept = (workers for workers, share in enumerate(shares, 1) if share <= objective.late_share)
-    workers = next(kept, 1) if boot_s >= _LOOKS * tick_s else 1
+    few = min(_MOST, most) if boot_s >= _LOOKS * tick_s else 1
+    shares = [_share(lates, workers) for workers in range(1, max(1, few) + 1)]
+    workers = next((workers for workers, share in enumerate(shares, 1) if share <= objective.late_share), 1)
     return ColdStart(workers=workers, late=shares[workers - 1], late_alone=shares[0])
 
 

@@ -10,8 +10,9 @@ Three questions, each answered in slots; the highest answer counts:
    tell, it may for up to an hour; then a plan made of them says when to have how many back. (`readiness`, `idle`,
    `prewarm`)
 
-Workers leave when so many were idle for as long as past idle times say is worth waiting (`levels`), or on average over
-a boot; only idle ones, and none whose time is paid for until the next tick. A budget caps the answer (`budget`).
+Workers leave that are idle: at once where a boot fits into the objective, else once so many were idle for as long as
+past idle times say is worth waiting (`levels`), or on average over a boot; none whose time is paid for until the next
+tick. A budget caps the answer (`budget`).
 """
 
 import math
@@ -127,7 +128,7 @@ class Facefleet:
             crew=crew(seen, learned, boot_s, self.objective.at),
             boot_s=boot_s,
             slow_s=slow_s,
-            cold=cold_start(learned.spread, boot_s, learned.tick_s, self.objective),
+            cold=cold_start(learned.spread, boot_s, learned.tick_s, self.objective, bounds.maximum),
             minimum_s=self.billing.minimum_s,
         )
 

@@ -26,17 +26,17 @@ SLIVER = 0.3  # of a worker, not worth one
 def workers_against_lateness(view: View) -> int:
     """Return how many workers there should be so that no order comes too late; 0 where those there are enough.
 
-    While no request has been timed, one worker goes ahead for as long as the others can still follow it in time, and
-    then a few until somebody has worked for a while: how many it takes nobody knows yet.
+    While no request has been timed, those for a first request go ahead for as long as others can still follow in time,
+    and then a few until somebody has worked for a while: how many it takes nobody knows yet.
     """
     if view.over and not view.seen.visible:
         return 0  # what a rate promises that is over is not to come
-    more = 0.0
+    there, more = committed(view.seen), 0.0
     if view.learned.service_s is not None or _slack_s(view) <= 0:
         more = min(_to_order(view, _missing(view)), _most_ahead(view))
     if _alone(view) and (more or _no_sharing(view)):
-        more = max(more, view.cold.workers)
-    return committed(view.seen) + int(more) if more else 0
+        more = max(more, view.cold.workers - there, 1)
+    return there + int(more) if more else 0
 
 
 def _most_ahead(view: View) -> float:

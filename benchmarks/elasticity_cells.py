@@ -20,7 +20,7 @@ KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", 
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
 SEEDS = {"choose": (1, 7, 11, 12), "report": (801, 802, 803, 804)}
 MANY = {"choose": (*range(1, 8), 11, 12), "report": tuple(range(801, 810))}
-FEW = {"choose": SEEDS["choose"][:2], "report": SEEDS["report"][:3]}
+FEW = {"choose": SEEDS["choose"][:2], "report": (701, 702, 703)}
 SHORT = ("single", "azure")  # one rush, or one boot, decides: on few seeds, a few boots
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.

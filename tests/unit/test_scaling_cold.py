@@ -94,10 +94,12 @@ def test_boots_that_never_end_are_not_raced_again():
     """Of the three that were ordered none came up: one more is tried at a time, as where one boot is enough."""
     rule = policy("facefleet", objective=Objective(slo_s=60.0), billing=CLOUD.billing)
     stuck = tuple(Worker(worker_id=f"w{number}", state=WorkerState.PENDING, since_s=5.0) for number in range(3))
-    one = Observation(
-        now_s=1000.0, visible=1, in_flight=0, oldest_age_s=995.0, boot_s=45.0, enqueued_total=1, workers=stuck
-    )
-    assert rule.decide(one, Bounds(minimum=0, maximum=19), rule.begin())[0].start == 1
+    bounds = Bounds(minimum=0, maximum=19)
+    for workers, started in ((stuck, 1), ((), 3)):
+        idle = Observation(now_s=995.0, visible=0, in_flight=0, boot_s=45.0, workers=workers)
+        _, memory = rule.decide(idle, bounds, rule.begin())
+        one = replace(idle, now_s=1000.0, visible=1, enqueued_total=1)
+        assert rule.decide(one, bounds, memory)[0].start == started
 
 
 def test_after_a_race_nobody_stays():

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefleet.core.fleet import Observation, Worker, WorkerState
+from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
+from facefleet.core.scaling import policy
 from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.forecast import Arrivals, Season, Trend
 from facefleet.core.scaling.idle import Idleness, Pace, latest
@@ -293,3 +294,17 @@ def test_the_keeping_time_learned_is_the_cheapest_of_all(levels, boot_s):
         return sum(idle if idle <= kept_s else kept_s + boot_s for idle in known.samples)
 
     assert all(cost(known.cheapest_s) <= cost(other) + 1e-9 for other in (0.0, *known.samples))
+
+
+@pytest.mark.parametrize(("slo_s", "idle_s", "kept_s"), [(300.0, 20.0, 0.0), (2.0, 20.0, 20.0), (2.0, 40.0, 0.0)])
+def test_idle_workers_are_kept_for_lateness_and_not_for_their_boot(slo_s, idle_s, kept_s):
+    """Boots of 45 s: who can wait for one needs nobody kept; else as long as that is cheaper than coming too late."""
+    rule = policy("facefleet", objective=Objective(slo_s=slo_s))
+    memory, at_s = rule.begin(), 0.0
+    for number in range(20):
+        seen = Observation(now_s=at_s, visible=0, in_flight=2, boot_s=45.0, enqueued_total=2 + number)
+        for look in range(1 + int(idle_s / 5)):
+            now = replace(seen, now_s=at_s, in_flight=1 if look else 2)
+            _, memory = rule.decide(now, Bounds(minimum=0, maximum=19), memory)
+            at_s += 5.0
+    assert memory.learned.levels.cheapest_s == kept_s

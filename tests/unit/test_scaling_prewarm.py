@@ -76,7 +76,7 @@ def test_where_a_boot_fits_it_is_ordered_ahead_if_that_is_surely_cheaper():
 def test_where_the_fastest_of_two_boots_is_in_time_nobody_is_kept_for_one_that_may_come_at_any_time():
     """With one boot a tenth of first requests would be late: somebody must be there."""
     gaps = tuple((45.0 + float(gap_s), 1.0) for gap_s in np.random.default_rng(1).exponential(90, 24))
-    one = replace(EC2, slo_s=60.0, cold=0.1)
+    one = replace(EC2, slo_s=60.0, boots_s=(34.0, 41.0, 49.0, 59.0), cold=0.1)
     assert prewarm(gaps, one).slots == 1
     assert prewarm(gaps, replace(one, first=2, cold=0.005)) == Prewarm()
 
@@ -84,7 +84,8 @@ def test_where_the_fastest_of_two_boots_is_in_time_nobody_is_kept_for_one_that_m
 def test_that_two_boots_race_makes_no_burst_of_a_hundred_wait():
     """Of a hundred at once the first boots of a few begin a few."""
     raced = replace(EC2, slo_s=60.0, first=2, cold=0.005)
-    assert prewarm(bursts(), raced).slots > 1
+    gaps = tuple((45.0 + float(gap_s), 100.0) for gap_s in np.random.default_rng(1).exponential(600, 24))
+    assert prewarm(gaps, raced).slots > 1
 
 
 def test_where_a_boot_fits_and_nothing_is_regular_nobody_is_ordered_ahead():

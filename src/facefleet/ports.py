@@ -229,7 +229,13 @@ class ObjectStore(Protocol):
 
 
 class Fleet(Protocol):
-    """Where workers run: starts places for them and takes them down, never in the middle of work."""
+    """Where workers run: starts places for them and takes them down, never in the middle of work.
+
+    Attributes:
+        usual_boot_s: what it takes from the order to start until a worker is ready, as a guess before any was timed.
+    """
+
+    usual_boot_s: float
 
     async def instances(self) -> Sequence[Instance]:
         """Return every instance that is not gone for good."""

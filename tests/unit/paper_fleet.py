@@ -20,8 +20,8 @@ UNIX_S = 1_700_000_000.0
 class PaperFleet:
     """Places where workers would run; `start` obeys `most_at_once`."""
 
-    def __init__(self, unix_s):
-        self.unix_s = unix_s
+    def __init__(self, unix_s, *, usual_boot_s=2.0):
+        self.unix_s, self.usual_boot_s = unix_s, usual_boot_s
         self.places = {}
         self.most_at_once = 1000
         self.asked = []
@@ -65,14 +65,14 @@ class House:
         sizes: how many workers were there or coming after each second.
     """
 
-    def __init__(self, rule="facefleet", *, maximum=8, minimum=0, boot_s=3):
+    def __init__(self, rule="facefleet", *, maximum=8, minimum=0, boot_s=3, usual_boot_s=2.0):
         self.now_s, self.unix_offset_s = 100.0, UNIX_S
         self.queue_s = 0.0  # the queue has a clock of its own, as PostgreSQL has
         self.boot_s = boot_s
         self.maximum, self.minimum = maximum, minimum
         self.queue = LaggingQueue(clock=lambda: self.queue_s, lease_s=1e9)
         self.roster = MemoryRoster(clock=self.unix_s, silent_s=1e9)
-        self.fleet = PaperFleet(self.unix_s)
+        self.fleet = PaperFleet(self.unix_s, usual_boot_s=usual_boot_s)
         self.controller = self.new_controller(rule)
         self.sizes = []
         self._jobs = 0

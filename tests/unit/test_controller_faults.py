@@ -168,6 +168,17 @@ async def test_a_new_controller_knows_how_long_boots_take():
     assert 5 < seen["boot_s"] <= 13
 
 
+@pytest.mark.parametrize(("jobs", "most"), [(1, 1), (30, 4)])
+async def test_the_first_work_of_a_fleet_that_boots_slowly_gets_no_other_workers_for_those_on_their_way(jobs, most):
+    """Boots take 45 s, as they usually do there; while two were expected, as of a process, it was thrice as many."""
+    house = House(maximum=19, boot_s=45, usual_boot_s=45.0)
+    await house.seconds(3)
+    await house.second(arrivals=jobs)
+    await house.seconds(100)
+    assert 1 <= house.fleet.started <= most
+    assert (await house.queue.counts()).finished_total == jobs
+
+
 async def test_while_requests_come_a_reading_is_kept_every_ten_seconds():
     """As many as the simulator needs; while none come, one an hour."""
     house = House("static 1")

@@ -12,6 +12,7 @@ from facefleet.controller.replay import memory_of_history
 from facefleet.core.fleet import Bounds, Decision, Learner, Observation, Worker, WorkerState
 from facefleet.core.scaling import policy
 from facefleet.core.scaling.facefleet import Facefleet
+from facefleet.core.scaling.launches import Launches
 
 DAY_S = 9600.0
 HELD = Decision(start=0, drain=(), reason="")
@@ -102,7 +103,7 @@ async def test_what_is_past_is_learned_as_if_it_had_been_decided():
         decided = rule.decide(look, bounds, decided)[1]
         learned = rule.learn(look, bounds, learned)
     assert len(learned.learned.idleness.gaps) >= 8
-    assert replace(learned.learned, running=None) == replace(decided.learned, running=None)
+    assert replace(learned.learned, launches=Launches()) == replace(decided.learned, launches=Launches())
 
 
 async def test_a_history_tells_no_boots_and_neither_does_who_is_there_when_it_is_over():
@@ -115,4 +116,4 @@ async def test_a_history_tells_no_boots_and_neither_does_who_is_there_when_it_is
     there = tuple(Worker(worker_id=f"i-{n}", state=WorkerState.RUNNING, since_s=600.0) for n in range(3))
     seen = Observation(now_s=600.0, visible=0, in_flight=0, enqueued_total=60, workers=there, boot_s=45.0)
     _, memory = rule.decide(seen, bounds, memory)
-    assert memory.learned.boots_s == ()
+    assert memory.learned.launches.boots_s == pytest.approx((33.75, 41.4, 48.6, 56.25))  # guesses

@@ -113,8 +113,8 @@ def test_after_a_race_nobody_stays():
     )
     runs = [cell.run("facefleet", seed) for seed in range(20, 28)]
     assert all(run.starts == 2 for run in runs)
-    # Where the first boots that are ever seen take a minute, none seems fast enough, and one stays.
-    assert sum(run.billed_s <= 130 for run in runs) >= 6
+    # Where both of the first boots that are ever seen take a minute, none of three seems fast enough, and one stays.
+    assert sum(run.billed_s <= 130 for run in runs) >= 7
 
 
 def test_a_trickle_is_raced_for_where_that_is_cheaper_than_to_keep_somebody():
@@ -124,10 +124,10 @@ def test_a_trickle_is_raced_for_where_that_is_cheaper_than_to_keep_somebody():
         service=durations("exp:1"),
         world=CLOUD,
         bounds=Bounds(minimum=0, maximum=19),
-        objective=Objective(slo_s=61.0),
+        objective=Objective(slo_s=62.0),
         warmup_s=3600.0,
     )
     runs = [cell.run("facefleet", seed) for seed in (22, 23)]
-    assert np.mean([np.mean(run.waits_s > 61.0) for run in runs]) <= 0.01
+    assert np.mean([np.mean(run.waits_s > 62.0) for run in runs]) <= 0.01
     assert all(run.starts > 300 for run in runs)
     assert sum(run.billed_s for run in runs) < 0.9 * 2 * 39_600

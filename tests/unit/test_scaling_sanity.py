@@ -8,6 +8,7 @@ from our_rule import BOUNDS, EC2, ours, play, run, workers
 
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
 from facefleet.core.scaling import policy
+from facefleet.core.scaling.launches import Launches
 from facefleet.core.scaling.moves import idle_workers
 from facefleet.core.scaling.terms import Objective
 
@@ -69,7 +70,7 @@ def test_an_overdue_request_gets_a_worker_however_even_the_boots(slo_s):
     """One has long work, another waits: to order at the next look would do as well, and so at every look."""
     rule, boots_s = ours(Objective(slo_s=slo_s)), (45.0,) * 20
     memory = rule.begin()
-    memory = replace(memory, learned=replace(memory.learned, boots_s=boots_s, spread=(1.0,) * 20))
+    memory = replace(memory, learned=replace(memory.learned, launches=Launches(boots_s=boots_s, spread=(1.0,) * 20)))
     started = 0
     for now_s in np.arange(1000.0, 1060.0):
         seen = Observation(

@@ -65,6 +65,8 @@ class Ec2Fleet:
         now_s: Unix time.
     """
 
+    usual_boot_s = 45.0  # an image that is ready takes 30 to 60 s
+
     def __init__(
         self, machines: Machines, roster: Roster, *, maximum: int, warm: int, now_s: Callable[[], float]
     ) -> None:

@@ -44,6 +44,8 @@ class ProcessFleet:
         now_s: Unix time.
     """
 
+    usual_boot_s = 2.0  # as measured on a small machine
+
     def __init__(
         self,
         *,

@@ -14,6 +14,7 @@ import structlog
 from facefleet.controller.journal import Journal, Look
 from facefleet.controller.replay import memory_of_history
 from facefleet.controller.stays import Stays
+from facefleet.core.boots import Boots
 from facefleet.core.cost import Meter
 from facefleet.core.fleet import (
     Bounds,
@@ -34,10 +35,6 @@ from facefleet.ports import Fleet, Queue, Roster
 log = structlog.get_logger()
 
 _STANDBY_S = 2.0
-# Boot time before one was measured: what a worker process takes on a small machine.
-_PRIOR_BOOT_S = 2.0
-# Weight of the newest boot in the moving mean.
-_NEWEST = 0.3
 # More ticks without a look than this, and the controller slept: it cannot tell what happened when.
 _MISSED = 5.0
 
@@ -75,7 +72,7 @@ class Controller:
         self._unix_s = unix_s
         self._memory: Any = policy.begin()
         self._knows_history = False
-        self._boot_s: float | None = None
+        self._boots: Boots | None = None
         self._booting: dict[str, float] = {}
         self._looked_s = math.inf
         self._stays = Stays(longest_s=_MISSED * tick_s)
@@ -111,17 +108,17 @@ class Controller:
         Raises:
             Unavailable: the queue, the roster or the fleet is away.
         """
-        counts, reports, instances, boot_s = await asyncio.gather(
-            self._queue.counts(), self._roster.reports(), self._fleet.instances(), self._known_boot_s()
+        counts, reports, instances, boots = await asyncio.gather(
+            self._queue.counts(), self._roster.reports(), self._fleet.instances(), self._known_boots()
         )
         now_s = self._now_s()
         told = merge(instances, reports)
         workers = self._stays.by_own_clock(told, now_s=now_s, unix_s=self._unix_s())
-        self._boot_s = self._measured_boot_s(workers, boot_s, now_s)
+        self._boots = self._measured(workers, boots, now_s)
         meter, charged_s = self._meter.read(now_s, workers, self._billing)
         worker_s_total = await self._roster.publish(told, worker_s=charged_s)
         self._meter = meter
-        seen = _observation(counts, workers, now_s=now_s, boot_s=self._boot_s)
+        seen = _observation(counts, workers, now_s=now_s, boot_s=self._boots.mean_s)
         decision, self._memory = self._policy.decide(seen, self._bounds, self._memory)
         decision = within(self._bounds, decision, seen)
         await self._act(decision, fleet={instance.worker_id for instance in instances})
@@ -141,15 +138,16 @@ class Controller:
             if len(started) < decision.start:
                 log.warning("fleet started fewer than asked", asked=decision.start, started=len(started))
 
-    async def _known_boot_s(self) -> float:
-        """Return the mean boot as measured so far; at first, as the history knows it."""
-        if self._boot_s is not None:
-            return self._boot_s
+    async def _known_boots(self) -> Boots:
+        """Return the boots as measured so far; at first, as the history knows them, or as usual for such a fleet."""
+        if self._boots is not None:
+            return self._boots
         latest = await self._roster.decisions(limit=1)
-        return latest[0][2].get("boot_s", _PRIOR_BOOT_S) if latest else _PRIOR_BOOT_S
+        known = latest[0][2] if latest else {}
+        return Boots(mean_s=known.get("boot_s", self._fleet.usual_boot_s))
 
-    def _measured_boot_s(self, workers: Sequence[Worker], boot_s: float, now_s: float) -> float:
-        """Return the moving mean of boots, from the order to start until the controller sees the worker ready.
+    def _measured(self, workers: Sequence[Worker], boots: Boots, now_s: float) -> Boots:
+        """Return what is known of boots, from the order to start until the controller sees the worker ready.
 
         Where this look comes late, as after a sleep, nobody knows when they were ready.
         """
@@ -158,9 +156,9 @@ class Controller:
         self._looked_s = now_s
         for worker in () if late else workers:
             if worker.state is WorkerState.RUNNING and worker.worker_id in self._booting:
-                boot_s += _NEWEST * (worker.since_s - self._booting[worker.worker_id] - boot_s)
+                boots = boots.add(max(0.0, worker.since_s - self._booting[worker.worker_id]))
         self._booting = booting
-        return boot_s
+        return boots
 
 
 def within(bounds: Bounds, decision: Decision, seen: Observation) -> Decision:

@@ -110,7 +110,7 @@ class Facefleet:
 
     def _view(self, seen: Observation, bounds: Bounds, before: Learned) -> View:
         boot_s = max(seen.boot_s, 1e-3)
-        slow_s = boot_s * before.slow_boot + before.tick_s
+        slow_s = boot_s * before.launches.slow_boot + before.tick_s
         blind_s = slow_s - self.objective.slo_s
         price = _PRICE_OF_LATENESS / max(self.objective.late_share, _FEWEST_LATE)
         learned = before.add(
@@ -128,7 +128,7 @@ class Facefleet:
             crew=crew(seen, learned, boot_s, self.objective.at),
             boot_s=boot_s,
             slow_s=slow_s,
-            cold=cold_start(learned.spread, boot_s, learned.tick_s, self.objective, bounds.maximum),
+            cold=cold_start(learned.launches.spread, boot_s, learned.tick_s, self.objective, bounds.maximum),
             minimum_s=self.billing.minimum_s,
         )
 
@@ -142,7 +142,8 @@ class Facefleet:
         return tuple(worker.worker_id for worker in ripe[: max(0, min(surplus, unused))])
 
     def _paid_s(self, worker: Worker, view: View) -> float:
-        return self.billing.paid_for_s(max(0.0, view.seen.now_s - worker.since_s) + view.boot_s)
+        took_s = view.learned.launches.took_s.get(worker.worker_id, view.boot_s)
+        return self.billing.paid_for_s(max(0.0, view.seen.now_s - worker.since_s) + took_s)
 
     def _because(self, view: View, wants: tuple[int, ...], affords: float) -> str:
         seen, learned, aim = view.seen, view.learned, self.objective

@@ -1,20 +1,16 @@
 """What ours has learned from the observations so far: arrivals, their day and week, idle times, service, boots."""
 
-import math
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 
 from facefleet.core.fleet import Observation, WorkerState
 from facefleet.core.scaling.forecast import Arrivals, Season
 from facefleet.core.scaling.idle import Idleness, Pace
+from facefleet.core.scaling.launches import Launches
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.persistence import Outlook, Persistence
 
 _STEADY = 1000  # requests after which old service times begin to be forgotten
 _JUMP = 20.0  # a tick this many times the one before is a clock that jumped or a controller that slept
-_BOOTS = 32  # boots remembered
-_GUESSED_BOOTS = (0.75, 0.92, 1.08, 1.25)  # relative to the mean, among the first that are measured
-_SLOW_SHARE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +23,7 @@ class Learned:
         persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
         service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
         tried_s: since when there is somebody for the requests that wait or are worked on; None while there is not.
-        booting: (worker, since when) of those last seen pending.
-        running: workers last seen running; None where nobody looked, as before the first look and after a history.
-        boots_s: how long the latest boots took.
-        spread: these relative to their mean, ascending, some guesses among them while there are few.
+        launches: how long workers took to boot.
     """
 
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -44,10 +37,7 @@ class Learned:
     service_s: float | None = None
     measured: int = 0
     tried_s: float | None = None
-    booting: tuple[tuple[str, float], ...] = ()
-    running: frozenset[str] | None = None
-    boots_s: tuple[float, ...] = ()
-    spread: tuple[float, ...] = _GUESSED_BOOTS
+    launches: Launches = field(default_factory=Launches)
     read_total: int = 0
     read_finished: int = 0
     read_busy_ms: float = 0.0
@@ -67,7 +57,7 @@ class Learned:
         messages = seen.visible + seen.in_flight
         service_s, measured = self._service(seen)
         arrivals, tick_s = self.arrivals.add(seen.now_s, total), self._tick_s(seen.now_s)
-        horizon_s = seen.boot_s * self.slow_boot + tick_s
+        horizon_s = seen.boot_s * self.launches.slow_boot + tick_s
         pace = Pace(
             tick_s=tick_s,
             boot_s=max(seen.boot_s, 1e-3),
@@ -75,9 +65,6 @@ class Learned:
             patience_s=slo_s + (self.service_s or max(seen.boot_s, 1e-3)),
             apart_s=(self.service_s or 0.0) / max(1, slots),
         )
-        running = frozenset(worker.worker_id for worker in seen.those(WorkerState.RUNNING))
-        began = self.running is not None and not running <= self.running
-        boots_s = (self.boots_s + self._booted(seen))[-_BOOTS:] if began else self.boots_s
         return Learned(
             arrivals=arrivals,
             persistence=self.persistence.add(seen.now_s, self.total, total, arrivals.trend(tick_s), horizon_s),
@@ -89,11 +76,8 @@ class Learned:
             total=total,
             service_s=service_s,
             measured=measured,
-            tried_s=self._tried_s(seen.now_s) if messages and running else None,
-            booting=tuple((worker.worker_id, worker.since_s) for worker in seen.those(WorkerState.PENDING)),
-            running=running,
-            boots_s=boots_s,
-            spread=self.spread if boots_s is self.boots_s else _spread(boots_s),
+            tried_s=self._tried_s(seen.now_s) if messages and seen.count(WorkerState.RUNNING) else None,
+            launches=self.launches.add(seen, looked_s=self._looked_s(seen.now_s)),
             read_total=read,
             read_finished=seen.finished_total,
             read_busy_ms=seen.busy_ms_total,
@@ -115,23 +99,9 @@ class Learned:
         now_s = self.now_s or 0.0
         return max((season.rate_hz(now_s + ahead_s) for season in self.seasons), default=0.0)
 
-    def boots(self, count: int) -> tuple[float, ...]:
-        """Return so many boots, each as likely, ascending, as multiples of the mean."""
-        return tuple(self.spread[int((number + 0.5) / count * len(self.spread))] for number in range(count))
-
-    @property
-    def slow_boot(self) -> float:
-        """A slow boot, the 90th percentile, as a multiple of the mean; at least 1."""
-        return max(1.0, self.spread[int(_SLOW_SHARE * len(self.spread))])
-
-    @property
-    def slowest_boot(self) -> float:
-        """The slowest boot, as a multiple of the mean; at least 1."""
-        return max(1.0, self.spread[-1])
-
     def remembered(self, before: "Learned") -> "Learned":
         """Return what was learned of something past, of whose workers nothing is known but how many they were."""
-        return replace(self, running=None, tried_s=None, booting=(), boots_s=before.boots_s, spread=before.spread)
+        return replace(self, tried_s=None, launches=self.launches.remembered(before.launches))
 
     def _tried_s(self, now_s: float) -> float:
         return now_s if self.tried_s is None else min(self.tried_s, now_s)
@@ -142,22 +112,8 @@ class Learned:
         tick_s = now_s - self.now_s
         return self.tick_s if self.arrivals.known_s and tick_s > _JUMP * self.tick_s else tick_s
 
-    def _booted(self, seen: Observation) -> tuple[float, ...]:
-        """Return the boots that have ended; who was never seen pending was ordered at the look before.
-
-        That is not so where he seems to have taken less than half of a usual boot: somebody else started him, or what
-        is known of him is when he was ordered. And nobody knows what happened if this look is far too late.
-        """
-        looked_s, known = self.now_s or math.inf, self.running or frozenset()
-        if seen.now_s - looked_s > _JUMP * self.tick_s:
-            return ()
-        boots, began = [], dict(self.booting)
-        for worker in seen.those(WorkerState.RUNNING):
-            if worker.worker_id in began:
-                boots.append(max(0.0, worker.since_s - began[worker.worker_id]))
-            elif worker.worker_id not in known and worker.since_s - looked_s >= seen.boot_s / 2:
-                boots.append(worker.since_s - looked_s)
-        return tuple(boots)
+    def _looked_s(self, now_s: float) -> float | None:
+        return None if self.now_s is None or now_s - self.now_s > _JUMP * self.tick_s else self.now_s
 
     def _service(self, seen: Observation) -> tuple[float | None, int]:
         """Average over all requests at first, over the last thousand or so later on."""
@@ -168,9 +124,3 @@ class Learned:
         measured = min(self.measured + count, max(_STEADY, count))
         before = self.service_s or 0.0
         return before + (spent_s - count * before) / measured, measured
-
-
-def _spread(boots_s: tuple[float, ...]) -> tuple[float, ...]:
-    """Return boots relative to their mean, ascending, with guesses in the place of the first that are missing."""
-    mean_s = max(fmean(boots_s), 1e-3)
-    return tuple(sorted((*_GUESSED_BOOTS, *(boot_s / mean_s for boot_s in boots_s))[-_BOOTS:]))

@@ -70,6 +70,6 @@ def crew(seen: Observation, learned: Learned, boot_s: float, at: float) -> Crew:
         busy=busy,
         ready_s=ready,
         service_s=service_s,
-        late_boot_s=(learned.slowest_boot - 1) * boot_s,
+        late_boot_s=(learned.launches.slowest_boot - 1) * boot_s,
         sigmas=sigmas(at),
     )

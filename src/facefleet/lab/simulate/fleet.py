@@ -10,6 +10,7 @@ from heapq import heapify, heappush
 
 import numpy as np
 
+from facefleet.core.boots import Boots
 from facefleet.core.fleet import Worker, WorkerState
 from facefleet.core.scaling.terms import Billing
 from facefleet.lab.simulate.durations import Durations, fixed
@@ -69,15 +70,12 @@ class SimulatedFleet:
         self._last_slots: list[tuple[float, int, int]] = []  # of those that drain
         self._stopped = world.warm
         self._ended_s = 0.0  # charged for workers that have drained
-        self._boots = {False: (0, 0.0), True: (0, 0.0)}  # by whether warm: how many, and how long in all
+        self._boots = {False: Boots(mean_s=world.boot.mean_s), True: Boots(mean_s=world.warm_boot.mean_s)}  # by warm
 
     @property
     def boot_s(self) -> float:
-        """What the next start takes on average, as measured so far; the true mean before the first."""
-        warm = self._uses_warm()
-        count, total_s = self._boots[warm]
-        expected = self._world.warm_boot if warm else self._world.boot
-        return total_s / count if count else expected.mean_s
+        """What the next start takes on average, as measured so far; the guess before the first is right."""
+        return self._boots[self._uses_warm()].mean_s
 
     @property
     def serving(self) -> int:
@@ -147,8 +145,7 @@ class SimulatedFleet:
         if shown.idle_since_s == idle_since_s and len(shown.jobs) == requests:
             return  # who boots is neither idle nor busy
         if shown.state is WorkerState.PENDING:
-            count, total_s = self._boots[place.warm]
-            self._boots[place.warm] = (count + 1, total_s + place.ready_s - place.started_s)
+            self._boots[place.warm] = self._boots[place.warm].add(place.ready_s - place.started_s)
             since_s = place.ready_s
         place.shown = Worker(
             worker_id=shown.worker_id,

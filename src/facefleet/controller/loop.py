@@ -4,7 +4,6 @@ Of several controllers one leads; the others stand by until its lock is free.
 """
 
 import asyncio
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ import structlog
 from facefleet.controller.journal import Journal, Look
 from facefleet.controller.replay import memory_of_history
 from facefleet.controller.stays import Stays
-from facefleet.core.boots import Boots
+from facefleet.controller.stopwatch import Stopwatch
 from facefleet.core.cost import Meter
 from facefleet.core.fleet import (
     Bounds,
@@ -72,9 +71,7 @@ class Controller:
         self._unix_s = unix_s
         self._memory: Any = policy.begin()
         self._knows_history = False
-        self._boots: Boots | None = None
-        self._booting: dict[str, float] = {}
-        self._looked_s = math.inf
+        self._stopwatch: Stopwatch | None = None
         self._stays = Stays(longest_s=_MISSED * tick_s)
         self._meter = Meter()
         self._journal = Journal(roster)
@@ -108,17 +105,18 @@ class Controller:
         Raises:
             Unavailable: the queue, the roster or the fleet is away.
         """
-        counts, reports, instances, boots = await asyncio.gather(
+        counts, reports, instances, stopwatch = await asyncio.gather(
             self._queue.counts(), self._roster.reports(), self._fleet.instances(), self._known_boots()
         )
         now_s = self._now_s()
         told = merge(instances, reports)
         workers = self._stays.by_own_clock(told, now_s=now_s, unix_s=self._unix_s())
-        self._boots = self._measured(workers, boots, now_s)
+        self._stopwatch = stopwatch
+        boot_s = stopwatch.boot_s(workers, now_s)
         meter, charged_s = self._meter.read(now_s, workers, self._billing)
         worker_s_total = await self._roster.publish(told, worker_s=charged_s)
         self._meter = meter
-        seen = _observation(counts, workers, now_s=now_s, boot_s=self._boots.mean_s)
+        seen = _observation(counts, workers, now_s=now_s, boot_s=boot_s)
         decision, self._memory = self._policy.decide(seen, self._bounds, self._memory)
         decision = within(self._bounds, decision, seen)
         await self._act(decision, fleet={instance.worker_id for instance in instances})
@@ -138,27 +136,14 @@ class Controller:
             if len(started) < decision.start:
                 log.warning("fleet started fewer than asked", asked=decision.start, started=len(started))
 
-    async def _known_boots(self) -> Boots:
-        """Return the boots as measured so far; at first, as the history knows them, or as usual for such a fleet."""
-        if self._boots is not None:
-            return self._boots
+    async def _known_boots(self) -> Stopwatch:
+        """Return what times boots; at first it knows what the history does, or what is usual for such a fleet."""
+        if self._stopwatch is not None:
+            return self._stopwatch
         latest = await self._roster.decisions(limit=1)
         known = latest[0][2] if latest else {}
-        return Boots(mean_s=known.get("boot_s", self._fleet.usual_boot_s))
-
-    def _measured(self, workers: Sequence[Worker], boots: Boots, now_s: float) -> Boots:
-        """Return what is known of boots, from the order to start until the controller sees the worker ready.
-
-        Where this look comes late, as after a sleep, nobody knows when they were ready.
-        """
-        booting = {worker.worker_id: worker.since_s for worker in workers if worker.state is WorkerState.PENDING}
-        late = now_s - self._looked_s > _MISSED * self._tick_s
-        self._looked_s = now_s
-        for worker in () if late else workers:
-            if worker.state is WorkerState.RUNNING and worker.worker_id in self._booting:
-                boots = boots.add(max(0.0, worker.since_s - self._booting[worker.worker_id]))
-        self._booting = booting
-        return boots
+        guess_s = known.get("boot_s", self._fleet.usual_boot_s)
+        return Stopwatch(guess_s=guess_s, late_s=_MISSED * self._tick_s)
 
 
 def within(bounds: Bounds, decision: Decision, seen: Observation) -> Decision:

@@ -65,13 +65,13 @@ class House:
         sizes: how many workers were there or coming after each second.
     """
 
-    def __init__(self, rule="facefleet", *, maximum=8, minimum=0, boot_s=3, usual_boot_s=2.0):
+    def __init__(self, rule="facefleet", *, maximum=8, minimum=0, boot_s=3, usual_boot_s=2.0, silent_s=1e9):
         self.now_s, self.unix_offset_s = 100.0, UNIX_S
         self.queue_s = 0.0  # the queue has a clock of its own, as PostgreSQL has
         self.boot_s = boot_s
         self.maximum, self.minimum = maximum, minimum
         self.queue = LaggingQueue(clock=lambda: self.queue_s, lease_s=1e9)
-        self.roster = MemoryRoster(clock=self.unix_s, silent_s=1e9)
+        self.roster = MemoryRoster(clock=self.unix_s, silent_s=silent_s)
         self.fleet = PaperFleet(self.unix_s, usual_boot_s=usual_boot_s)
         self.controller = self.new_controller(rule)
         self.sizes = []

@@ -168,6 +168,37 @@ async def test_a_new_controller_knows_how_long_boots_take():
     assert 5 < seen["boot_s"] <= 13
 
 
+@pytest.mark.parametrize(
+    ("recorded", "expected_s"),
+    [
+        ({"boot_s": 60.0}, 60.0),
+        ({"boot_s": 2.0}, 45.0),  # processes, before
+        ({"boot_s": 0.0}, 45.0),
+        ({}, 45.0),
+        ({"boot_s": 12.0, "stopped": 3.0}, 45.0),  # what stopped instances take; none is left
+    ],
+)
+async def test_what_another_kind_of_start_took_is_not_expected_of_the_next(recorded, expected_s):
+    """What was recorded last counts where it can be of such a fleet, and of such a start."""
+    house = House(boot_s=45, usual_boot_s=45.0)
+    await house.roster.record(Decision(start=0, drain=(), reason="before"), at_s=house.unix_s(), seen=recorded)
+    await house.second()
+    assert (await house.roster.decisions(limit=1))[0][2]["boot_s"] == pytest.approx(expected_s)
+
+
+async def test_workers_that_nobody_heard_from_for_a_while_have_not_booted_anew():
+    """The database is away for a quarter of a minute, and the controller looks before any worker reports again."""
+    house = House(maximum=19, boot_s=30, usual_boot_s=30.0, silent_s=10.0)
+    await house.seconds(200, arrivals=6)
+    before_s = (await house.roster.decisions(limit=1))[0][2]["boot_s"]
+    house.now_s += 15
+    house.queue_s += 15
+    await house.controller.tick()
+    assert (await house.roster.decisions(limit=1))[0][2]["pending"] > 1
+    await house.seconds(20, arrivals=6)
+    assert (await house.roster.decisions(limit=1))[0][2]["boot_s"] == pytest.approx(before_s, abs=1.0)
+
+
 @pytest.mark.parametrize(("jobs", "most"), [(1, 1), (30, 4)])
 async def test_the_first_work_of_a_fleet_that_boots_slowly_gets_no_other_workers_for_those_on_their_way(jobs, most):
     """Boots take 45 s, as they usually do there; while two were expected, as of a process, it was thrice as many."""

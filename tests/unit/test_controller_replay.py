@@ -2,17 +2,15 @@
 
 import asyncio
 import re
-from dataclasses import replace
 
 import pytest
 from paper_fleet import House
 
 from facefleet.adapters.memory import MemoryRoster
 from facefleet.controller.replay import memory_of_history
-from facefleet.core.fleet import Bounds, Decision, Learner, Observation, Worker, WorkerState
+from facefleet.core.fleet import Bounds, Decision, Learner, Observation
 from facefleet.core.scaling import policy
 from facefleet.core.scaling.facefleet import Facefleet
-from facefleet.core.scaling.launches import Launches
 
 DAY_S = 9600.0
 HELD = Decision(start=0, drain=(), reason="")
@@ -103,17 +101,4 @@ async def test_what_is_past_is_learned_as_if_it_had_been_decided():
         decided = rule.decide(look, bounds, decided)[1]
         learned = rule.learn(look, bounds, learned)
     assert len(learned.learned.idleness.gaps) >= 8
-    assert replace(learned.learned, launches=Launches()) == replace(decided.learned, launches=Launches())
-
-
-async def test_a_history_tells_no_boots_and_neither_does_who_is_there_when_it_is_over():
-    """Workers are recorded by their number alone; those of another controller are told to be as young as this."""
-    roster, rule, bounds = MemoryRoster(clock=lambda: 0.0), policy("facefleet"), Bounds(minimum=0, maximum=19)
-    for look in range(40):
-        seen = {"visible": 3.0, "in_flight": 1.0, "enqueued_total": 4.0 + look, "running": look % 5, "boot_s": 45.0}
-        await roster.record(HELD, at_s=100.0 + 10 * look, seen=seen)
-    memory = await memory_of_history(roster, rule, bounds, now_s=600.0, unix_s=600.0)
-    there = tuple(Worker(worker_id=f"i-{n}", state=WorkerState.RUNNING, since_s=600.0) for n in range(3))
-    seen = Observation(now_s=600.0, visible=0, in_flight=0, enqueued_total=60, workers=there, boot_s=45.0)
-    _, memory = rule.decide(seen, bounds, memory)
-    assert memory.learned.launches.boots_s == pytest.approx((33.75, 41.4, 48.6, 56.25))  # guesses
+    assert learned.learned == decided.learned

@@ -68,3 +68,11 @@ def test_idleness_begins_anew_after_work():
         (11.0, 14.0, worker(0.0, idle_since_s=UNIX_S + 12.5)),
     ]
     assert [idle_s for _, idle_s in ages(looks)] == [1, None, 0.5, 1.5]
+
+
+def test_a_stopped_place_that_starts_again_does_so_since_it_was_told_to():
+    """Which is what its boot is counted from; no longer ago than the last look, whatever it says."""
+    stopped = worker(-900.0, WorkerState.STOPPED)
+    for told_s, age_s in ((11.0, 1.5), (-500.0, 2.0)):
+        looks = [(7.0, 10.5, stopped), (9.0, 12.5, worker(told_s, WorkerState.PENDING))]
+        assert ages(looks)[-1] == (age_s, None)

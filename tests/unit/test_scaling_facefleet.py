@@ -30,22 +30,17 @@ def test_one_request_costs_no_more_than_the_minimum_bill():
     assert run([60.0], 5.0, rule=ours(LOOSE, EC2), duration_s=600).billed_s == 60.0
 
 
-@pytest.mark.parametrize("boot_s", [35.0, 58.0])
-def test_a_minute_is_over_when_it_is_over_for_this_worker_however_long_others_took(boot_s):
+@pytest.mark.parametrize(("took_s", "leaves_s"), [(35.0, 55.0), (58.0, 60.0), (None, 45.0)])
+def test_a_minute_is_over_when_it_is_over_for_this_worker_however_long_others_took(took_s, leaves_s):
     """Expected are 45 s; it has nothing to do since it came, and leaves at the last look of its minute, or at once."""
-    rule = ours(LOOSE, EC2)
-
-    def seen(at_s, state, since_s, **load):
-        there = (Worker(worker_id="w", state=state, since_s=since_s, idle_since_s=since_s),)
-        return Observation(now_s=at_s, in_flight=0, workers=there, boot_s=45.0, **load)
-
-    new = {"visible": 1, "enqueued_total": 1}
-    looks = [seen(at_s, WorkerState.PENDING, 0.0, **new) for at_s in np.arange(0.0, boot_s, 5.0)]
-    done = {"visible": 0, "enqueued_total": 1, "finished_total": 1, "busy_ms_total": 100.0}
-    since = np.arange(5.0 * np.ceil(boot_s / 5), 90.0, 5.0)
-    looks += [seen(at_s, WorkerState.RUNNING, boot_s, **done) for at_s in since]
-    gone = next(at_s for at_s, one in zip(since, play(rule, looks)[-len(since) :], strict=True) if one.drain)
-    assert gone == max(55.0, since[0])
+    rule, since_s = ours(LOOSE, EC2), took_s or 35.0
+    there = Worker(worker_id="w", state=WorkerState.RUNNING, since_s=since_s, idle_since_s=since_s, boot_s=took_s)
+    done = Observation(
+        now_s=0.0, visible=0, in_flight=0, enqueued_total=1, finished_total=1, busy_ms_total=100.0, boot_s=45.0
+    )
+    at_s = np.arange(0.0, 90.0, 5.0)
+    looks = [replace(done, now_s=now_s, workers=(there,) if now_s >= since_s else ()) for now_s in at_s]
+    assert next(now_s for now_s, one in zip(at_s, play(rule, looks), strict=True) if one.drain) == leaves_s
 
 
 @pytest.mark.parametrize(("at", "least_s", "most_s"), [(99.0, 3400, 3600), (90.0, 2200, 2600), (50.0, 400, 520)])

@@ -8,13 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefleet.core.boots import Boots
-from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
+from facefleet.core.fleet import Bounds, Observation
 from facefleet.core.scaling import policy
-from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.forecast import Arrivals, Season, Trend
 from facefleet.core.scaling.idle import Idleness, Pace, latest
-from facefleet.core.scaling.launches import Launches
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.persistence import Persistence
@@ -149,72 +146,11 @@ def test_a_season_that_has_proved_itself_is_not_doubted_for_bursts_that_did_not_
     assert replace(learned, seasons=()).outlook().coming(10.0) == pytest.approx(20)
 
 
-def booted(*boots_s, guess_s=45.0):
-    """Return what is known after these boots of one worker after another."""
-    launches, now_s = Launches(), 0.0
-    for number, boot_s in enumerate(boots_s):
-        for state, since_s in ((WorkerState.PENDING, now_s), (WorkerState.RUNNING, now_s + boot_s)):
-            there = (Worker(worker_id=f"w{number}", state=state, since_s=since_s),)
-            seen = Observation(now_s=since_s, visible=0, in_flight=0, workers=there, boot_s=guess_s)
-            launches = launches.add(seen, looked_s=now_s)
-        now_s += boot_s + 5.0
-    return launches
-
-
-def test_the_first_boots_do_not_decide_alone_what_boots_are():
-    """Expected are 45 s, three take 58 s; a guess that is wrong is forgotten all the same."""
-    boots, wrong = Boots(mean_s=45.0), Boots(mean_s=2.0)
-    for _ in range(3):
-        boots, wrong = boots.add(58.0), wrong.add(58.0)
-    assert boots.mean_s == pytest.approx((4 * 45 + 3 * 58) / 7)
-    for _ in range(100):
-        boots, wrong = boots.add(58.0), wrong.add(58.0)
-    assert boots.mean_s == pytest.approx(58.0, rel=0.01)
-    assert wrong.mean_s == pytest.approx(58.0, rel=0.07)
-    assert Launches().slow_boot == pytest.approx(1.25)
-    assert booted(58.0, 58.0, 58.0).spread[0] < 0.7
-    assert booted(*[58.0] * 40).spread == (1.0,) * 32
-
-
-def test_it_is_known_of_each_worker_there_how_long_it_took():
-    """Of those who left it is forgotten; of those who were there before the first look nothing is known."""
-    assert booted(40.0, 58.0).took_s == pytest.approx({"w1": 58.0})
-    there = (Worker(worker_id="w0", state=WorkerState.RUNNING, since_s=-100.0),)
-    seen = Observation(now_s=0.0, visible=0, in_flight=0, workers=there, boot_s=45.0)
-    assert Launches().add(seen, looked_s=None).took_s == {}
-
-
-def test_boots_are_measured_even_where_nobody_is_seen_booting():
-    """Workers that boot within a look are running at the next one; nothing is known of strangers and of late looks."""
-
-    def seen(now_s, *since_s):
-        there = tuple(
-            Worker(worker_id=f"w{number}", state=WorkerState.RUNNING, since_s=at_s)
-            for number, at_s in enumerate(since_s)
-        )
-        return Observation(now_s=now_s, visible=0, in_flight=0, workers=there, boot_s=0.8)
-
-    learned = Learned()
-    looks = (
-        seen(10.0),
-        seen(11.0, 10.7),
-        seen(
-            12.0, 10.7, 11.8, 3.0, 11.0
-        ),  # one was there long before, and one comes back at the moment of the last look
-        seen(13.0, 10.7, 11.8, 3.0, 11.0),
-        seen(913.0, 10.7, 11.8, 3.0, 11.0, 900.0),
-    )
-    for look in looks:
-        learned = learned.add(look, slots=9, slo_s=2.0, regret_s=1.0)
-    assert learned.launches.boots_s[4:] == pytest.approx((0.7, 0.8))
-    assert learned.launches.took_s == pytest.approx({"w0": 0.7, "w1": 0.8})
-
-
 def test_the_rule_allows_for_boots_that_differ():
     """It reckons with the slowest boot measured."""
     learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=40.0)
     assert crew(seen, learned, 40.0, 99.0).late_boot_s == pytest.approx(10.0)
-    learned = replace(learned, launches=Launches(spread=(0.5, 1.5)))
+    seen = replace(seen, boot_spread=(0.5, 1.5))
     assert crew(seen, learned, 40.0, 99.0).late_boot_s == pytest.approx(20.0)
 
 
@@ -291,24 +227,6 @@ def test_before_there_is_a_pattern_work_may_come_back_for_up_to_an_hour():
     assert idle.unknown(1000.0, 45.0, 99.0)
     assert not idle.unknown(3601.0, 45.0, 100.0)
     assert not replace(idle, gaps=idle.gaps * 2).unknown(30.0, 45.0, 50.0)
-
-
-def test_boots_are_late_as_often_as_those_measured_would_be():
-    """Guesses first; after 32 even boots of a second, a look of a second and an objective of two, none is."""
-
-    def late(slo_s):
-        return cold_start(learned.launches.spread, 1.0, learned.tick_s, Objective(slo_s=slo_s), 19).late_alone
-
-    learned, seen = Learned(), Observation(now_s=0.0, visible=0, in_flight=0, boot_s=1.0)
-    assert 0 < late(2.0) < 0.2
-    assert late(0.5) == 1.0
-    for number in range(33):
-        for state, at_s in ((WorkerState.PENDING, 2.0 * number), (WorkerState.RUNNING, 2.0 * number + 1)):
-            worker = Worker(worker_id=f"w{number}", state=state, since_s=at_s)
-            now = replace(seen, now_s=at_s, workers=(worker,))
-            learned = learned.add(now, slots=19, slo_s=2.0, regret_s=1.0)
-    assert late(2.0) == pytest.approx(0.0, abs=1e-9)
-    assert late(1.5) == pytest.approx(0.5)
 
 
 def test_a_season_is_trusted_once_it_foretells_better_than_yesterday_s_weather():

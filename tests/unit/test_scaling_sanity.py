@@ -8,7 +8,6 @@ from our_rule import BOUNDS, EC2, ours, play, run, workers
 
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
 from facefleet.core.scaling import policy
-from facefleet.core.scaling.launches import Launches
 from facefleet.core.scaling.moves import idle_workers
 from facefleet.core.scaling.terms import Objective
 
@@ -68,9 +67,8 @@ def test_slow_work_that_nobody_has_timed_gets_its_fleet_all_the_same():
 @pytest.mark.parametrize("slo_s", [0.5, 2.0, 20.0])
 def test_an_overdue_request_gets_a_worker_however_even_the_boots(slo_s):
     """One has long work, another waits: to order at the next look would do as well, and so at every look."""
-    rule, boots_s = ours(Objective(slo_s=slo_s)), (45.0,) * 20
+    rule = ours(Objective(slo_s=slo_s))
     memory = rule.begin()
-    memory = replace(memory, learned=replace(memory.learned, launches=Launches(boots_s=boots_s, spread=(1.0,) * 20)))
     started = 0
     for now_s in np.arange(1000.0, 1060.0):
         seen = Observation(
@@ -83,6 +81,7 @@ def test_an_overdue_request_gets_a_worker_however_even_the_boots(slo_s):
             busy_ms_total=50 * 300e3,
             workers=workers(1, busy=1),
             boot_s=45.0,
+            boot_spread=(1.0,) * 20,
         )
         decision, memory = rule.decide(seen, BOUNDS, memory)
         started += decision.start

@@ -14,6 +14,7 @@ from facefleet.controller.journal import Journal, Look
 from facefleet.controller.replay import memory_of_history
 from facefleet.controller.stays import Stays
 from facefleet.controller.stopwatch import Stopwatch
+from facefleet.core.boots import Boots
 from facefleet.core.cost import Meter
 from facefleet.core.fleet import (
     Bounds,
@@ -34,6 +35,8 @@ from facefleet.ports import Fleet, Queue, Roster
 log = structlog.get_logger()
 
 _STANDBY_S = 2.0
+# A boot on record that differs from the usual by more than this is of another kind of fleet.
+_UNLIKE = 8.0
 # More ticks without a look than this, and the controller slept: it cannot tell what happened when.
 _MISSED = 5.0
 
@@ -83,6 +86,7 @@ class Controller:
                 async with self._roster.lead() as leading:
                     if not leading:  # whoever leads charges, records and learns
                         self._meter, self._journal, self._knows_history = Meter(), Journal(self._roster), False
+                        self._stopwatch = None
                     elif not self._knows_history:
                         await self._learn_history()
                     while leading and not stop.is_set():
@@ -106,17 +110,16 @@ class Controller:
             Unavailable: the queue, the roster or the fleet is away.
         """
         counts, reports, instances, stopwatch = await asyncio.gather(
-            self._queue.counts(), self._roster.reports(), self._fleet.instances(), self._known_boots()
+            self._queue.counts(), self._roster.reports(), self._fleet.instances(), self._stopwatch_set()
         )
         now_s = self._now_s()
         told = merge(instances, reports)
-        workers = self._stays.by_own_clock(told, now_s=now_s, unix_s=self._unix_s())
+        workers = stopwatch.look(self._stays.by_own_clock(told, now_s=now_s, unix_s=self._unix_s()), now_s)
         self._stopwatch = stopwatch
-        boot_s = stopwatch.boot_s(workers, now_s)
         meter, charged_s = self._meter.read(now_s, workers, self._billing)
         worker_s_total = await self._roster.publish(told, worker_s=charged_s)
         self._meter = meter
-        seen = _observation(counts, workers, now_s=now_s, boot_s=boot_s)
+        seen = _observation(counts, workers, now_s=now_s, boots=stopwatch.next)
         decision, self._memory = self._policy.decide(seen, self._bounds, self._memory)
         decision = within(self._bounds, decision, seen)
         await self._act(decision, fleet={instance.worker_id for instance in instances})
@@ -136,14 +139,18 @@ class Controller:
             if len(started) < decision.start:
                 log.warning("fleet started fewer than asked", asked=decision.start, started=len(started))
 
-    async def _known_boots(self) -> Stopwatch:
-        """Return what times boots; at first it knows what the history does, or what is usual for such a fleet."""
+    async def _stopwatch_set(self) -> Stopwatch:
+        """Return what times boots; at first it expects what is usual, or what was recorded last of such a start."""
         if self._stopwatch is not None:
             return self._stopwatch
-        latest = await self._roster.decisions(limit=1)
-        known = latest[0][2] if latest else {}
-        guess_s = known.get("boot_s", self._fleet.usual_boot_s)
-        return Stopwatch(guess_s=guess_s, late_s=_MISSED * self._tick_s)
+        usual_s = self._fleet.usual_boot_s
+        new = stopped = Boots.expected(usual_s)
+        for _, _, seen in await self._roster.decisions(limit=1):
+            known_s = seen.get("boot_s", 0.0)
+            if usual_s / _UNLIKE <= known_s <= usual_s * _UNLIKE:
+                known = Boots.expected(known_s)
+                new, stopped = (new, known) if seen.get("stopped") else (known, stopped)
+        return Stopwatch(new=new, stopped=stopped, late_s=_MISSED * self._tick_s)
 
 
 def within(bounds: Bounds, decision: Decision, seen: Observation) -> Decision:
@@ -180,7 +187,7 @@ def _merged(instance: Instance, report: WorkerReport | None) -> Worker:
     return replace(worker, jobs=report.jobs, idle_since_s=None if report.jobs else report.idle_since_s)
 
 
-def _observation(counts: QueueCounts, workers: tuple[Worker, ...], *, now_s: float, boot_s: float) -> Observation:
+def _observation(counts: QueueCounts, workers: Sequence[Worker], *, now_s: float, boots: Boots) -> Observation:
     return Observation(
         now_s=now_s,
         visible=counts.visible,
@@ -189,8 +196,9 @@ def _observation(counts: QueueCounts, workers: tuple[Worker, ...], *, now_s: flo
         enqueued_total=counts.enqueued_total,
         finished_total=counts.finished_total,
         busy_ms_total=counts.busy_ms_total,
-        workers=workers,
-        boot_s=boot_s,
+        workers=tuple(workers),
+        boot_s=boots.mean_s,
+        boot_spread=boots.spread,
     )
 
 

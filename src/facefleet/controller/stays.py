@@ -29,7 +29,8 @@ class Stays:
     def by_own_clock(self, workers: Sequence[Worker], *, now_s: float, unix_s: float) -> tuple[Worker, ...]:
         """Return the workers with `since_s` and `idle_since_s` by the clock of `now_s` instead of Unix time.
 
-        A worker that was there before the first look is as old as it says; a later one is no older than the last look.
+        A worker that was there before the first look is as old as it says; a later one is no older than the last look,
+        nor is a stopped one that starts again.
         """
         most_s = self._pass(now_s)
 
@@ -40,7 +41,8 @@ class Stays:
         for worker in workers:
             name = worker.worker_id
             state, since_s = self._states.get(name, (worker.state, ours(worker.since_s)))
-            since_s = since_s if state is worker.state else now_s
+            if state is not worker.state:
+                since_s = ours(worker.since_s) if state is WorkerState.STOPPED else now_s
             told_s, idle_s = self._idle.get(name, (None, None))
             if worker.idle_since_s != told_s:
                 idle_s = None if worker.idle_since_s is None else ours(worker.idle_since_s)

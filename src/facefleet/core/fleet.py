@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeVar, runtime_checkable
 
+from facefleet.core.boots import GUESSED, Spread
+
 M = TypeVar("M")
 
 
@@ -52,6 +54,7 @@ class Worker:
     Attributes:
         since_s: when it entered its state.
         idle_since_s: when it last became idle; None while busy or not running.
+        boot_s: how long it took to boot; None before that, and where nobody saw it.
     """
 
     worker_id: str
@@ -59,6 +62,7 @@ class Worker:
     since_s: float
     jobs: tuple[str, ...] = ()
     idle_since_s: float | None = None
+    boot_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +74,8 @@ class Observation:
         visible, in_flight: requests waiting, requests being worked on.
         oldest_age_s: how long the oldest waiting request has waited.
         enqueued_total, finished_total, busy_ms_total: running totals, see `QueueCounts`.
-        boot_s: how long a worker takes from start to first lease, as measured so far (a prior before the first).
+        boot_s: how long the next worker takes from start to first lease, as measured so far (a guess before the first).
+        boot_spread: how that differs.
         stop_s: how long one takes to stop.
         capacity: requests one worker works on at once.
     """
@@ -84,6 +89,7 @@ class Observation:
     busy_ms_total: float = 0.0
     workers: tuple[Worker, ...] = field(default=())
     boot_s: float = 1.0
+    boot_spread: Spread = GUESSED
     stop_s: float = 1.0
     capacity: int = 1
 

@@ -18,6 +18,7 @@ tick. A budget caps the answer (`budget`).
 import math
 from dataclasses import dataclass, field, replace
 
+from facefleet.core.boots import slow
 from facefleet.core.fleet import Bounds, Decision, Observation, Worker, WorkerState
 from facefleet.core.scaling.budget import Purse
 from facefleet.core.scaling.cold import cold_start
@@ -76,7 +77,7 @@ class Facefleet:
     def learn(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> FacefleetMemory:
         """Return what is known after something that is past; planning for it would take most of the time."""
         learned = self._view(seen, bounds, memory.learned).learned
-        return replace(memory, learned=learned.remembered(memory.learned))
+        return replace(memory, learned=learned.remembered())
 
     def decide(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> tuple[Decision, FacefleetMemory]:
         """Answer the three questions; start or drain by the highest answer."""
@@ -110,7 +111,7 @@ class Facefleet:
 
     def _view(self, seen: Observation, bounds: Bounds, before: Learned) -> View:
         boot_s = max(seen.boot_s, 1e-3)
-        slow_s = boot_s * before.launches.slow_boot + before.tick_s
+        slow_s = boot_s * slow(seen.boot_spread) + before.tick_s
         blind_s = slow_s - self.objective.slo_s
         price = _PRICE_OF_LATENESS / max(self.objective.late_share, _FEWEST_LATE)
         learned = before.add(
@@ -128,7 +129,7 @@ class Facefleet:
             crew=crew(seen, learned, boot_s, self.objective.at),
             boot_s=boot_s,
             slow_s=slow_s,
-            cold=cold_start(learned.launches.spread, boot_s, learned.tick_s, self.objective, bounds.maximum),
+            cold=cold_start(seen.boot_spread, boot_s, learned.tick_s, self.objective, bounds.maximum),
             minimum_s=self.billing.minimum_s,
         )
 
@@ -142,7 +143,7 @@ class Facefleet:
         return tuple(worker.worker_id for worker in ripe[: max(0, min(surplus, unused))])
 
     def _paid_s(self, worker: Worker, view: View) -> float:
-        took_s = view.learned.launches.took_s.get(worker.worker_id, view.boot_s)
+        took_s = view.boot_s if worker.boot_s is None else worker.boot_s
         return self.billing.paid_for_s(max(0.0, view.seen.now_s - worker.since_s) + took_s)
 
     def _because(self, view: View, wants: tuple[int, ...], affords: float) -> str:

@@ -1,11 +1,11 @@
-"""What ours has learned from the observations so far: arrivals, their day and week, idle times, service, boots."""
+"""What ours has learned from the observations so far: arrivals, their day and week, idle times, service."""
 
 from dataclasses import dataclass, field, replace
 
+from facefleet.core.boots import slow
 from facefleet.core.fleet import Observation, WorkerState
 from facefleet.core.scaling.forecast import Arrivals, Season
 from facefleet.core.scaling.idle import Idleness, Pace
-from facefleet.core.scaling.launches import Launches
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.persistence import Outlook, Persistence
 
@@ -23,7 +23,6 @@ class Learned:
         persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
         service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
         tried_s: since when there is somebody for the requests that wait or are worked on; None while there is not.
-        launches: how long workers took to boot.
     """
 
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -37,7 +36,6 @@ class Learned:
     service_s: float | None = None
     measured: int = 0
     tried_s: float | None = None
-    launches: Launches = field(default_factory=Launches)
     read_total: int = 0
     read_finished: int = 0
     read_busy_ms: float = 0.0
@@ -57,7 +55,7 @@ class Learned:
         messages = seen.visible + seen.in_flight
         service_s, measured = self._service(seen)
         arrivals, tick_s = self.arrivals.add(seen.now_s, total), self._tick_s(seen.now_s)
-        horizon_s = seen.boot_s * self.launches.slow_boot + tick_s
+        horizon_s = seen.boot_s * slow(seen.boot_spread) + tick_s
         pace = Pace(
             tick_s=tick_s,
             boot_s=max(seen.boot_s, 1e-3),
@@ -77,7 +75,6 @@ class Learned:
             service_s=service_s,
             measured=measured,
             tried_s=self._tried_s(seen.now_s) if messages and seen.count(WorkerState.RUNNING) else None,
-            launches=self.launches.add(seen, looked_s=self._looked_s(seen.now_s)),
             read_total=read,
             read_finished=seen.finished_total,
             read_busy_ms=seen.busy_ms_total,
@@ -99,9 +96,9 @@ class Learned:
         now_s = self.now_s or 0.0
         return max((season.rate_hz(now_s + ahead_s) for season in self.seasons), default=0.0)
 
-    def remembered(self, before: "Learned") -> "Learned":
+    def remembered(self) -> "Learned":
         """Return what was learned of something past, of whose workers nothing is known but how many they were."""
-        return replace(self, tried_s=None, launches=self.launches.remembered(before.launches))
+        return replace(self, tried_s=None)
 
     def _tried_s(self, now_s: float) -> float:
         return now_s if self.tried_s is None else min(self.tried_s, now_s)
@@ -111,9 +108,6 @@ class Learned:
             return self.tick_s
         tick_s = now_s - self.now_s
         return self.tick_s if self.arrivals.known_s and tick_s > _JUMP * self.tick_s else tick_s
-
-    def _looked_s(self, now_s: float) -> float | None:
-        return None if self.now_s is None or now_s - self.now_s > _JUMP * self.tick_s else self.now_s
 
     def _service(self, seen: Observation) -> tuple[float | None, int]:
         """Average over all requests at first, over the last thousand or so later on."""

@@ -9,6 +9,7 @@ that is cheaper; the same where requests are seldom and the fastest of a few boo
 import math
 from functools import lru_cache
 
+from facefleet.core.boots import thinned
 from facefleet.core.scaling.prewarm import wanted
 from facefleet.core.scaling.rehearsal import Means
 from facefleet.core.scaling.staffing import slots_ahead
@@ -61,7 +62,7 @@ def _return(view: View) -> float:
 def _means(view: View) -> Means:
     """Return what a plan has to go by; what is measured to a few digits, so that few plans are ever made."""
     return Means(
-        boots_s=tuple(_rounded(view.boot_s * boot) for boot in view.learned.launches.boots(_BOOTS)),
+        boots_s=tuple(_rounded(view.boot_s * boot) for boot in thinned(view.seen.boot_spread, _BOOTS)),
         tick_s=_rounded(view.learned.tick_s),
         service_s=math.pow(_GRID, round(math.log(view.crew.service_s, _GRID))),
         slo_s=view.objective.slo_s,

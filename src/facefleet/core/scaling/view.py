@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from facefleet.core.boots import slowest
 from facefleet.core.fleet import Bounds, Observation, WorkerState
 from facefleet.core.scaling.cold import ColdStart
 from facefleet.core.scaling.learned import Learned
@@ -70,6 +71,6 @@ def crew(seen: Observation, learned: Learned, boot_s: float, at: float) -> Crew:
         busy=busy,
         ready_s=ready,
         service_s=service_s,
-        late_boot_s=(learned.launches.slowest_boot - 1) * boot_s,
+        late_boot_s=(slowest(seen.boot_spread) - 1) * boot_s,
         sigmas=sigmas(at),
     )

@@ -157,7 +157,7 @@ def _ticks(tick_s: float, end_s: float) -> Iterator[float]:
 
 def _observe(line: _Line, fleet: SimulatedFleet, world: World, now_s: float) -> Observation:
     workers, at_work = fleet.observe(now_s)
-    begun = len(line.begins)
+    begun, boots = len(line.begins), fleet.next_boots
     return Observation(
         now_s=now_s,
         visible=line.arrived - begun,
@@ -167,7 +167,8 @@ def _observe(line: _Line, fleet: SimulatedFleet, world: World, now_s: float) -> 
         finished_total=begun - len(at_work),
         busy_ms_total=1000.0 * line.finished_s(at_work),
         workers=workers,
-        boot_s=fleet.boot_s,
+        boot_s=boots.mean_s,
+        boot_spread=boots.spread,
         stop_s=world.stop_s,
         capacity=world.capacity,
     )

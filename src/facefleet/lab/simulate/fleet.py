@@ -70,12 +70,13 @@ class SimulatedFleet:
         self._last_slots: list[tuple[float, int, int]] = []  # of those that drain
         self._stopped = world.warm
         self._ended_s = 0.0  # charged for workers that have drained
-        self._boots = {False: Boots(mean_s=world.boot.mean_s), True: Boots(mean_s=world.warm_boot.mean_s)}  # by warm
+        kinds = {False: world.boot, True: world.warm_boot}
+        self._boots = {warm: Boots.expected(boot.mean_s) for warm, boot in kinds.items()}
 
     @property
-    def boot_s(self) -> float:
-        """What the next start takes on average, as measured so far; the guess before the first is right."""
-        return self._boots[self._uses_warm()].mean_s
+    def next_boots(self) -> Boots:
+        """What the next start takes, as measured so far; the first guess is the true mean."""
+        return self._boots[self._uses_warm()]
 
     @property
     def serving(self) -> int:
@@ -141,18 +142,19 @@ class SimulatedFleet:
         return tuple(shown), at_work
 
     def _show_running(self, place: _Place, idle_since_s: float | None, requests: int) -> None:
-        shown, since_s = place.shown, place.shown.since_s
+        shown, since_s, boot_s = place.shown, place.shown.since_s, place.shown.boot_s
         if shown.idle_since_s == idle_since_s and len(shown.jobs) == requests:
             return  # who boots is neither idle nor busy
         if shown.state is WorkerState.PENDING:
-            self._boots[place.warm] = self._boots[place.warm].add(place.ready_s - place.started_s)
-            since_s = place.ready_s
+            since_s, boot_s = place.ready_s, place.ready_s - place.started_s
+            self._boots[place.warm] = self._boots[place.warm].add(boot_s)
         place.shown = Worker(
             worker_id=shown.worker_id,
             state=WorkerState.RUNNING,
             since_s=since_s,
             jobs=("request",) * requests,
             idle_since_s=idle_since_s,
+            boot_s=boot_s,
         )
 
     def _settle(self, now_s: float) -> None:

@@ -1,0 +1,75 @@
+"""How long boots take: guesses first, then the latest ones."""
+
+import numpy as np
+import pytest
+
+from facefleet.core.boots import Boots, slow, slowest, thinned
+from facefleet.core.scaling.cold import cold_start
+from facefleet.core.scaling.terms import Objective
+from facefleet.lab.simulate.durations import durations
+from facefleet.lab.simulate.fleet import SimulatedFleet, World
+
+
+def after(*boots_s: float, expected_s: float = 45.0) -> Boots:
+    """Return what is known after these."""
+    boots = Boots.expected(expected_s)
+    for boot_s in boots_s:
+        boots = boots.add(boot_s)
+    return boots
+
+
+def test_the_first_boots_do_not_decide_alone_what_boots_are():
+    """Expected are 45 s, three take 58 s."""
+    assert after().mean_s == pytest.approx(45.0)
+    assert after(58.0, 58.0, 58.0).mean_s == pytest.approx((4 * 45 + 3 * 58) / 7)
+    assert after(58.0, 58.0, 58.0).spread[0] < 0.7
+
+
+def test_a_guess_that_is_wrong_and_boots_that_were_otherwise_are_forgotten():
+    """After 32 new ones nothing is left; before that the slow boot to reckon with is one that there was."""
+    assert after(*[45.0] * 28, expected_s=2.0).mean_s == pytest.approx((4 * 2 + 28 * 45) / 32)
+    assert after(*[45.0] * 32, expected_s=2.0).mean_s == pytest.approx(45.0)
+    worse = after(*[45.0] * 400, *[90.0] * 16)
+    assert worse.mean_s == pytest.approx(67.5)
+    assert worse.mean_s * slow(worse.spread) == pytest.approx(90.0)
+    assert after(*[45.0] * 400, *[90.0] * 32).spread == (1.0,) * 32
+
+
+def test_what_stands_for_all_boots_is_evenly_among_them():
+    """Slow is the tenth slowest of a hundred, and neither is less than the mean."""
+    assert (slow((0.75, 0.92, 1.08, 1.25)), slowest((0.75, 0.92, 1.08, 1.25))) == (1.25, 1.25)
+    assert (slow((1.0,) * 32), slowest((0.9, 0.9))) == (1.0, 1.0)
+    assert slow(tuple(0.5 + number / 32 for number in range(32))) == pytest.approx(0.5 + 28 / 32)
+    assert thinned(tuple(range(8)), 4) == (1, 3, 5, 7)
+
+
+def test_boots_of_nothing_can_be_divided_by():
+    """A worker that was ready before anybody looked."""
+    assert after(*[0.0] * 32).mean_s > 0
+
+
+def test_boots_are_late_as_often_as_those_measured_would_be():
+    """Guesses first; after 32 even boots of a second, a look of a second and an objective of two, none is."""
+
+    def late(boots: Boots, slo_s: float) -> float:
+        return cold_start(boots.spread, boots.mean_s, 1.0, Objective(slo_s=slo_s), 19).late_alone
+
+    guessed, even = after(expected_s=1.0), after(*[1.0] * 32, expected_s=1.0)
+    assert 0 < late(guessed, 2.0) < 0.2
+    assert late(guessed, 0.5) == 1.0
+    assert late(even, 2.0) == pytest.approx(0.0, abs=1e-9)
+    assert late(even, 1.5) == pytest.approx(0.5)
+
+
+def test_a_fleet_on_paper_times_its_boots_and_expects_the_true_mean_before():
+    """A new worker of 30 to 60 s, then a stopped one of ten: while one is left, the next start is of that kind."""
+    world = World(boot=durations("30-60"), warm=2, warm_boot=durations("10"))
+    fleet = SimulatedFleet(world, np.random.default_rng(1))
+    assert fleet.next_boots.mean_s == pytest.approx(10.0)
+    fleet.start(3, 0.0)
+    assert fleet.next_boots.mean_s == pytest.approx(45.0)
+    workers, _ = fleet.observe(100.0)
+    took_s = [worker.boot_s for worker in workers if worker.boot_s is not None]
+    assert took_s[:2] == pytest.approx([10.0, 10.0])
+    assert 30 <= took_s[2] <= 60
+    assert fleet.next_boots.latest_s[4:] == pytest.approx((took_s[2],))

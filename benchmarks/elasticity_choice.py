@@ -31,7 +31,18 @@ def ranked(row: dict, policy: str) -> list[str]:
     return sorted(row["ours"], key=lambda aim: margin(row, policy, aim))
 
 
+def together(row: dict, policy: str, aim: str) -> tuple[float, float]:
+    """Return the same over the requests of all choosing seeds together, which is how the figures are reported."""
+    wait, cost = ratios(row["ours"][aim]["choose"], row["known"][policy]["choose"])
+    return max(wait, cost, CLEARLY), max(cost, CLEARLY)
+
+
 def candidates(row: dict, policy: str) -> list[str]:
-    """Return the objectives set against a rule: the best three by the choosing seeds, and the best but for budgets."""
+    """Return the objectives set against a rule, by the choosing seeds: the best three, the best but for budgets.
+
+    And the best by all requests together: the mean of seeds is much moved by one on which the other rule hardly waits.
+    """
     order = ranked(row, policy)
-    return list(dict.fromkeys((*order[:3], *[aim for aim in order if BUDGET not in aim][:1])))
+    unbought = [aim for aim in order if BUDGET not in aim]
+    best = min(order, key=lambda aim: together(row, policy, aim))
+    return list(dict.fromkeys((*order[:3], *unbought[:1], best)))

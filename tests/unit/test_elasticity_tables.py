@@ -55,6 +55,17 @@ def test_only_what_the_choosing_seeds_chose_is_set_against_a_rule(elasticity, ro
     assert elasticity.nearest(row, "keda")[0] != "2"
 
 
+def test_what_is_best_for_the_requests_of_all_seeds_together_is_set_against_a_rule_too(elasticity, row):
+    """On one seed keda hardly waits; 60 s loses there, but not where all requests are counted at once, as reported."""
+    row["known"]["keda"]["choose"] = measured(9.5, 1000.0)["choose"] | {
+        "each": [{"p99": 1.0, "instance_s": 1000.0}, {"p99": 10.0, "instance_s": 1000.0}]
+    }
+    row["ours"]["60"]["choose"] = measured(5.0, 800.0)["choose"] | {
+        "each": [{"p99": 20.0, "instance_s": 800.0}, {"p99": 4.0, "instance_s": 800.0}]
+    }
+    assert set(elasticity.candidates(row, "keda")) == {"2", "30", "0 for 8", "60"}
+
+
 def test_a_rule_that_no_candidate_is_no_worse_than_is_missed(elasticity, row):
     """Naive, with one of its waits at half as much again."""
     assert elasticity.missed(row) == ["naive"]

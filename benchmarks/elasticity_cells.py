@@ -20,7 +20,7 @@ KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", 
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
 SEEDS = {"choose": (1, 7, 11), "report": (901, 902, 903, 904)}
 MANY = {"choose": tuple(range(1, 8)), "report": tuple(range(901, 908))}
-FEW = {"choose": SEEDS["choose"][:2], "report": (701, 702, 703)}
+FEW = {"choose": SEEDS["choose"][:2], "report": (901, 902, 903)}
 SHORT = ("single", "azure")  # one rush, or one boot, decides: on few seeds, a few boots
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.
@@ -98,8 +98,10 @@ SETTINGS = {
         loose="60",
     ),
     "processes": Setting(
-        title="boot 1 s, as local processes; looked at every second",
-        world=World(boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing(price_per_h=PRICE_PER_H)),
+        title="boot 1 s, as local processes; at least 30 s charged, looked at every second",
+        world=World(
+            boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing(price_per_h=PRICE_PER_H, minimum_s=30.0)
+        ),
         services=("exp:0.05", "exp:1", "exp:5"),
         usual_slo_s=2.0,
         aims=aims(
@@ -112,7 +114,7 @@ SETTINGS = {
         # Every look takes its time to simulate.
         seeds=FEW,
         many=FEW,
-        trickle_h={"choose": 4.0, "report": 8.0},
+        trickle_h={"choose": 3.0, "report": 6.0},
     ),
 }
 

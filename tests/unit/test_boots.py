@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+from our_rule import run
+from paper_fleet import House
 
-from facefleet.core.boots import Boots, slow, slowest, thinned
+from facefleet.adapters.ec2_fleet import Ec2Fleet
+from facefleet.adapters.process_fleet import ProcessFleet
+from facefleet.core.boots import GUESSED, Boots, slow, slowest, thinned
+from facefleet.core.fleet import Decision
 from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.terms import Objective
 from facefleet.lab.simulate.durations import durations
@@ -73,3 +78,45 @@ def test_a_fleet_on_paper_times_its_boots_and_expects_the_true_mean_before():
     assert took_s[:2] == pytest.approx([10.0, 10.0])
     assert 30 <= took_s[2] <= 60
     assert fleet.next_boots.latest_s[4:] == pytest.approx((took_s[2],))
+
+
+def test_an_instance_is_expected_to_take_longer_than_a_process():
+    """A fleet of instances that were expected in two seconds ordered three times as many."""
+    assert (ProcessFleet.usual_boot_s, Ec2Fleet.usual_boot_s) == (2.0, 45.0)
+
+
+class Watching:
+    """A rule that keeps what it is shown, and has one worker."""
+
+    name = "watching"
+
+    def __init__(self):
+        self.seen = []
+
+    def begin(self):
+        return None
+
+    def decide(self, seen, bounds, memory):
+        self.seen.append(seen)
+        return Decision(start=0 if seen.workers else 1, drain=(), reason="one"), memory
+
+
+async def test_a_controller_shows_its_rule_how_boots_differ_and_what_each_worker_took():
+    """One boot of twenty seconds, where ten were expected."""
+    rule = Watching()
+    house = House(rule, boot_s=20, usual_boot_s=10.0)
+    await house.seconds(40)
+    assert rule.seen[-1].workers[0].boot_s == pytest.approx(20.0, abs=1.5)
+    assert rule.seen[-1].boot_spread[-1] * rule.seen[-1].boot_s == pytest.approx(20.0, abs=1.5)
+    assert len(rule.seen[-1].boot_spread) == 5
+
+
+def test_so_does_the_simulator():
+    """The same boot is told of the worker and among the boots."""
+    rule = Watching()
+    run([0.0], 1.0, rule=rule, world=World(boot=durations("30-60"), tick_s=5.0), duration_s=120.0)
+    last = rule.seen[-1]
+    assert 30 <= last.workers[0].boot_s <= 60
+    assert [boot * last.boot_s for boot in last.boot_spread] == pytest.approx(
+        sorted((*(45 * guess for guess in GUESSED), last.workers[0].boot_s))
+    )

@@ -1,6 +1,8 @@
 """The controller with a fleet, a queue and clocks that misbehave: within bounds, and soon itself again."""
 
+import asyncio
 import re
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -184,6 +186,24 @@ async def test_what_another_kind_of_start_took_is_not_expected_of_the_next(recor
     await house.roster.record(Decision(start=0, drain=(), reason="before"), at_s=house.unix_s(), seen=recorded)
     await house.second()
     assert (await house.roster.decisions(limit=1))[0][2]["boot_s"] == pytest.approx(expected_s)
+
+
+async def test_a_controller_that_leads_again_expects_what_the_one_before_it_timed():
+    """What it timed itself is older than that."""
+    house, stop = House(boot_s=12), asyncio.Event()
+    await house.seconds(60, arrivals=2)
+
+    @asynccontextmanager
+    async def another_leads():
+        stop.set()
+        yield False
+
+    lead, house.roster.lead = house.roster.lead, another_leads
+    await house.controller.run(stop)
+    house.roster.lead = lead
+    await house.roster.record(Decision(start=0, drain=(), reason="other"), at_s=house.unix_s(), seen={"boot_s": 5.0})
+    await house.second()
+    assert (await house.roster.decisions(limit=1))[0][2]["boot_s"] == pytest.approx(5.0)
 
 
 async def test_workers_that_nobody_heard_from_for_a_while_have_not_booted_anew():

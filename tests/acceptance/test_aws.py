@@ -98,7 +98,7 @@ class Cloud:
 
 
 # What the course asks for: as many instances as messages, and none without any. Ours is given an objective.
-RULES = {"naive": {"policy": "naive"}, "facefleet": {"slo": "30s", "max_workers": 4}}
+RULES = {"naive": {"policy": "naive"}, "facefleet": {"slo": "60s", "max_workers": 4}}
 
 
 @pytest.fixture(params=["naive"])
@@ -181,7 +181,7 @@ def test_instances_that_die_and_a_controller_that_is_killed_lose_nothing(cloud, 
 
 @pytest.mark.parametrize("cloud", ["facefleet"], indirect=True)
 def test_the_rule_that_users_get_goes_from_none_to_some_to_none(cloud, face, nobody):
-    """With an objective of 30 s for most; its controller is told to end half-way, which interrupts nothing."""
+    """With an objective into which a boot fits; its controller is told to end half-way, which interrupts nothing."""
     photos = 40
     with cloud.computers() as computers, cloud.program("web") as web, ThreadPoolExecutor(photos) as clients:
         controller = cloud.controller()
@@ -204,7 +204,7 @@ def test_the_rule_that_users_get_goes_from_none_to_some_to_none(cloud, face, nob
         assert computers.most >= 1
         assert computers.interrupted == [], cloud.logs(computers.interrupted)
         decisions = httpx.get(f"{web.url}/v1/fleet/decisions", timeout=60).json()["decisions"]
-        assert any("30 s" in decision["reason"] for decision in decisions)
+        assert any("60 s" in decision["reason"] for decision in decisions)
 
 
 def test_queue_and_store_are_chosen_by_their_urls(aws, postgres_url, home, face):

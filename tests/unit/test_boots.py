@@ -9,6 +9,7 @@ from facefleet.adapters.ec2_fleet import Ec2Fleet
 from facefleet.adapters.process_fleet import ProcessFleet
 from facefleet.core.boots import GUESSED, Boots, slow, slowest, thinned
 from facefleet.core.fleet import Decision
+from facefleet.core.scaling import policy
 from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.terms import Objective
 from facefleet.lab.simulate.durations import durations
@@ -30,14 +31,27 @@ def test_the_first_boots_do_not_decide_alone_what_boots_are():
     assert after(58.0, 58.0, 58.0).spread[0] < 0.7
 
 
-def test_a_guess_that_is_wrong_and_boots_that_were_otherwise_are_forgotten():
+def test_guesses_and_boots_that_were_otherwise_are_forgotten():
     """After 32 new ones nothing is left; before that the slow boot to reckon with is one that there was."""
-    assert after(*[45.0] * 28, expected_s=2.0).mean_s == pytest.approx((4 * 2 + 28 * 45) / 32)
-    assert after(*[45.0] * 32, expected_s=2.0).mean_s == pytest.approx(45.0)
+    assert after(*[45.0] * 28, expected_s=30.0).mean_s == pytest.approx((4 * 30 + 28 * 45) / 32)
+    assert after(*[45.0] * 32, expected_s=30.0).mean_s == pytest.approx(45.0)
     worse = after(*[45.0] * 400, *[90.0] * 16)
     assert worse.mean_s == pytest.approx(67.5)
     assert worse.mean_s * slow(worse.spread) == pytest.approx(90.0)
     assert after(*[45.0] * 400, *[90.0] * 32).spread == (1.0,) * 32
+
+
+@pytest.mark.parametrize(("expected_s", "boot_s"), [(45.0, 5.0), (2.0, 45.0), (45.0, 91.0)])
+def test_a_guess_of_another_kind_of_worker_does_not_outlast_the_first_boot(expected_s, boot_s):
+    """Instances that start from an image in memory, say; twice as long is not another kind yet."""
+    assert after(boot_s, expected_s=expected_s).mean_s == pytest.approx(boot_s)
+    assert after(90.0, expected_s=45.0).mean_s == pytest.approx((4 * 45 + 90) / 5)
+
+
+def test_nor_does_a_first_boot_that_was_like_no_other():
+    """One of three minutes, where 45 s were expected and are right."""
+    assert after(180.0).mean_s == pytest.approx(180.0)
+    assert after(180.0, 45.0, 45.0).mean_s == pytest.approx((4 * 45 + 180 + 2 * 45) / 7)
 
 
 def test_what_stands_for_all_boots_is_evenly_among_them():
@@ -77,12 +91,24 @@ def test_a_fleet_on_paper_times_its_boots_and_expects_the_true_mean_before():
     took_s = [worker.boot_s for worker in workers if worker.boot_s is not None]
     assert took_s[:2] == pytest.approx([10.0, 10.0])
     assert 30 <= took_s[2] <= 60
-    assert fleet.next_boots.latest_s[4:] == pytest.approx((took_s[2],))
+    assert fleet.next_boots.timed_s == pytest.approx((took_s[2],))
 
 
 def test_an_instance_is_expected_to_take_longer_than_a_process():
     """A fleet of instances that were expected in two seconds ordered three times as many."""
     assert (ProcessFleet.usual_boot_s, Ec2Fleet.usual_boot_s) == (2.0, 45.0)
+
+
+async def test_a_fleet_whose_boots_fit_the_objective_goes_back_to_none_though_none_was_expected_to():
+    """Instances of five seconds, an objective of thirty; who needs 45 s is kept for the next request."""
+    objective = Objective(slo_s=30.0)
+    sizes = []
+    for boot_s in (5, 45):
+        house = House(policy("facefleet", objective=objective), boot_s=boot_s, usual_boot_s=45.0)
+        await house.second(arrivals=1)
+        await house.seconds(180)
+        sizes.append(house.sizes[-1])
+    assert sizes == [0, 1]
 
 
 class Watching:
@@ -102,9 +128,9 @@ class Watching:
 
 
 async def test_a_controller_shows_its_rule_how_boots_differ_and_what_each_worker_took():
-    """One boot of twenty seconds, where ten were expected."""
+    """One boot of twenty seconds, where fifteen were expected."""
     rule = Watching()
-    house = House(rule, boot_s=20, usual_boot_s=10.0)
+    house = House(rule, boot_s=20, usual_boot_s=15.0)
     await house.seconds(40)
     assert rule.seen[-1].workers[0].boot_s == pytest.approx(20.0, abs=1.5)
     assert rule.seen[-1].boot_spread[-1] * rule.seen[-1].boot_s == pytest.approx(20.0, abs=1.5)

@@ -41,17 +41,27 @@ def test_guesses_and_boots_that_were_otherwise_are_forgotten():
     assert after(*[45.0] * 400, *[90.0] * 32).spread == (1.0,) * 32
 
 
-@pytest.mark.parametrize(("expected_s", "boot_s"), [(45.0, 5.0), (2.0, 45.0), (45.0, 91.0)])
-def test_a_guess_of_another_kind_of_worker_does_not_outlast_the_first_boot(expected_s, boot_s):
-    """Instances that start from an image in memory, say; twice as long is not another kind yet."""
-    assert after(boot_s, expected_s=expected_s).mean_s == pytest.approx(boot_s)
-    assert after(90.0, expected_s=45.0).mean_s == pytest.approx((4 * 45 + 90) / 5)
+def test_a_boot_that_is_far_faster_than_expected_is_believed_at_once_until_others_are_not():
+    """As of instances that start from an image in memory; half as long is not another kind yet."""
+    assert after(5.0).mean_s == pytest.approx(5.0)
+    assert after(22.5).mean_s == pytest.approx((4 * 45 + 22.5) / 5)
+    assert after(5.0, 7.0, 9.0, 60.0).mean_s == pytest.approx((4 * 8 + 81) / 8)
+    assert after(5.0, 60.0).mean_s == pytest.approx((4 * 45 + 65) / 6)
+    assert after(5.0, 60.0, 44.0).mean_s == pytest.approx((4 * 45 + 109) / 7)
 
 
-def test_nor_does_a_first_boot_that_was_like_no_other():
-    """One of three minutes, where 45 s were expected and are right."""
-    assert after(180.0).mean_s == pytest.approx(180.0)
-    assert after(180.0, 45.0, 45.0).mean_s == pytest.approx((4 * 45 + 180 + 2 * 45) / 7)
+def test_slow_ones_are_believed_once_there_are_four_and_nothing_else():
+    """Two seconds are expected, as of a process, and it takes 45; or 45 s are right, and the first took 180."""
+    assert after(45.0, 45.0, 45.0, expected_s=2.0).mean_s == pytest.approx((4 * 2 + 3 * 45) / 7)
+    assert after(45.0, 45.0, 45.0, 45.0, expected_s=2.0).mean_s == pytest.approx(45.0)
+    assert after(90.0, 90.0, 90.0, 90.0).mean_s == pytest.approx((4 * 45 + 4 * 90) / 8)
+    assert after(180.0).mean_s == pytest.approx((4 * 45 + 180) / 5)
+    assert after(*[180.0] * 4, *[45.0] * 2).mean_s == pytest.approx((4 * 45 + 4 * 180 + 2 * 45) / 10)
+
+
+def test_no_more_than_32_are_remembered():
+    """So a fleet that is as it was expected again is not held for another kind for ever."""
+    assert len(after(*[45.0] * 40).timed_s) == 32
 
 
 def test_what_stands_for_all_boots_is_evenly_among_them():

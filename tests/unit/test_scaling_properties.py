@@ -8,10 +8,18 @@ from hypothesis import strategies as st
 
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
 from facefleet.core.scaling import NAMES, policy
+from facefleet.core.scaling.terms import Objective
 
 RULES = tuple("static 4" if name == "static N" else name for name in NAMES)
+OBJECTIVES = tuple(f"facefleet within {slo_s} s" for slo_s in (0.5, 20, 60, 90))  # 45 s to boot, or one
 SERVING = (WorkerState.PENDING, WorkerState.RUNNING)
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def rule_of(name):
+    """Return a rule by its name, and for ours by its objective."""
+    name, _, slo = name.partition(" within ")
+    return policy(name, objective=Objective(slo_s=float(slo.removesuffix(" s"))) if slo else None)
 
 
 @st.composite
@@ -73,13 +81,13 @@ def follow(rule, bounds, seen):
     return memory
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [*RULES, *OBJECTIVES])
 @given(history=histories())
 @QUICK
 def test_no_rule_leaves_the_bounds(name, history):
     """Serving workers never exceed the maximum, and are brought to the minimum; what is drained was running."""
     bounds, seen = history
-    rule = policy(name)
+    rule = rule_of(name)
     last = seen[-1]
     decision, _ = rule.decide(last, bounds, follow(rule, bounds, seen))
     serving = sum(worker.state in SERVING for worker in last.workers)
@@ -92,25 +100,25 @@ def test_no_rule_leaves_the_bounds(name, history):
     assert not (decision.start and decision.drain)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [*RULES, *OBJECTIVES])
 @given(history=histories())
 @QUICK
 def test_no_rule_drains_a_worker_at_work(name, history):
     """Scale-in takes workers that have nothing to do, as long as the counts agree with the workers."""
     bounds, seen = history
-    rule = policy(name)
+    rule = rule_of(name)
     decision, _ = rule.decide(seen[-1], bounds, follow(rule, bounds, seen))
     busy = {worker.worker_id for worker in seen[-1].workers if worker.jobs}
     assert not busy & set(decision.drain)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [*RULES, *OBJECTIVES])
 @given(history=histories(), more=st.integers(1, 40))
 @QUICK
 def test_more_demand_never_means_fewer_workers(name, history, more):
     """The same moment with more requests waiting is answered with at least as many workers."""
     bounds, seen = history
-    rule = policy(name)
+    rule = rule_of(name)
     memory = follow(rule, bounds, seen)
     last = seen[-1]
     if not last.visible:
@@ -121,14 +129,53 @@ def test_more_demand_never_means_fewer_workers(name, history, more):
     assert crowded.start - len(crowded.drain) >= calm.start - len(calm.drain)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [*RULES, *OBJECTIVES])
 @given(history=histories())
 @QUICK
 def test_every_decision_has_its_reason_in_one_sentence_with_numbers(name, history):
     """The log and the console show why."""
     bounds, seen = history
-    rule = policy(name)
+    rule = rule_of(name)
     decision, _ = rule.decide(seen[-1], bounds, follow(rule, bounds, seen))
     assert decision.reason.endswith(".")
     assert "\n" not in decision.reason
     assert any(character.isdigit() for character in decision.reason)
+
+
+def onset(came, service_s):
+    """A fleet of nobody that has timed its work, a hundred seconds of nothing, and then so many at each look."""
+    quiet = Observation(
+        now_s=0.0, visible=0, in_flight=0, enqueued_total=0, finished_total=0, busy_ms_total=0.0, boot_s=45.0
+    )
+    yield quiet
+    for look in range(20):
+        yield replace(quiet, now_s=5.0 * (1 + look), enqueued_total=9, finished_total=9, busy_ms_total=9e3 * service_s)
+    for look in range(len(came)):
+        visible = sum(came[: look + 1])
+        yield replace(
+            quiet,
+            now_s=105.0 + 5.0 * look,
+            visible=visible,
+            oldest_age_s=5.0 * look,
+            enqueued_total=9 + visible,
+            finished_total=9,
+            busy_ms_total=9e3 * service_s,
+        )
+
+
+@given(
+    came=st.lists(st.integers(1, 80), min_size=1, max_size=5),
+    more=st.integers(1, 60),
+    service_s=st.sampled_from((0.1, 1.0, 5.0)),
+    slo_s=st.sampled_from((2.0, 20.0, 60.0, 75.0, 90.0)),
+)
+@settings(QUICK, max_examples=300)
+def test_more_demand_never_means_fewer_workers_where_a_load_begins(came, more, service_s, slo_s):
+    """The last look of an onset, with more requests: a rise that is sharper is no reason to expect it to end."""
+    rule, bounds = policy("facefleet", objective=Objective(slo_s=slo_s)), Bounds(minimum=0, maximum=19)
+    seen = list(onset(came, service_s))
+    busier = list(onset([*came[:-1], came[-1] + more], service_s))[-1]
+    memory = follow(rule, bounds, seen)
+    calm, _ = rule.decide(seen[-1], bounds, memory)
+    crowded, _ = rule.decide(busier, bounds, memory)
+    assert crowded.start >= calm.start

@@ -68,7 +68,7 @@ def _of_another_kind(guessed_s: float, timed_s: tuple[float, ...]) -> bool:
     One that was fast is believed at once, for whoever believes in fast boots soon sees more of them. Four must have
     been slow: whoever believes in slow ones keeps a worker, and sees no more.
     """
-    fast = sum(boot_s * _WRONG < guessed_s for boot_s in timed_s)
-    slow = sum(boot_s > guessed_s * _WRONG for boot_s in timed_s)
+    faster = sum(boot_s * _WRONG < guessed_s for boot_s in timed_s)
+    slower = sum(boot_s > guessed_s * _WRONG for boot_s in timed_s)
     most = _MOST * len(timed_s)
-    return fast >= max(1.0, most) or slow >= max(_ENOUGH_SLOW, most)
+    return faster >= max(1.0, most) or slower >= max(_ENOUGH_SLOW, most)

@@ -163,6 +163,22 @@ def test_a_settled_load_that_rises_after_bursts_is_served_in_time():
     assert np.mean(result.waits_s > 20.0) <= 0.01
 
 
+def test_a_rise_is_ordered_for_until_a_later_order_helps():
+    """From one a second to eight, with half a second to wait: nobody can wait for a later look to order for them."""
+    arrivals = np.concatenate((np.arange(0, 1800, 1.0), np.arange(1800, 2400, 1 / 8)))
+    result = run(arrivals, 1.0, rule=ours(Objective(slo_s=0.5), EC2), warmup_s=900.0)
+    assert np.mean(result.waits_s > 0.5) <= 0.1
+
+
+@pytest.mark.parametrize(("slo_s", "starts"), [(75.0, 5), (90.0, 4), (120.0, 3)])
+def test_where_a_boot_fits_a_rush_is_ordered_for_as_it_comes(slo_s, starts):
+    """Eight a second for a quarter of a minute, and then nobody: no more workers than for as many that have come."""
+    arrivals = np.concatenate((np.arange(0, 1800, 60.0), np.arange(1800, 1815, 1 / 8)))
+    result = run(arrivals, 1.0, rule=ours(Objective(slo_s=slo_s), EC2), duration_s=2400, warmup_s=1700)
+    assert result.waits_s.max() <= slo_s
+    assert result.starts <= starts
+
+
 def test_the_reason_changes_only_in_its_numbers():
     """So that the log can be read down a column."""
     result = run(np.arange(0, 300, 1.0), 2.0)

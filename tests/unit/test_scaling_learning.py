@@ -64,54 +64,119 @@ def test_silence_after_a_step_of_load_is_not_averaged_with_it():
     assert set(rates[94:]) == {0.0}
 
 
+def look(persistence, now_s, total, hz, *, settled_hz=0.0, span_s=1.0, total_before=None):
+    """Show a rate that has lasted for `span_s` of the ten seconds that an order reaches, on top of a settled one."""
+    share = min(1.0, span_s / 10)
+    before = total if total_before is None else total_before
+    mean_hz = hz * share + settled_hz * (1 - share)
+    return persistence.add(now_s, before, total, Trend(level_hz=hz, span_s=span_s), 10.0, mean_hz=mean_hz)
+
+
 def bursts(count, came, *, settled_hz=0.0, rate_hz=10.0, before=None):
     """Show rates of one look's age, each on top of a settled one, and what came in the ten seconds after."""
     persistence, now_s, total = before or Persistence(), 0.0, 0
     for _ in range(count):
-        persistence = persistence.add(now_s, total, total, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
-        persistence = persistence.add(now_s + 1, total, total, Trend(level_hz=rate_hz, span_s=1.0), 10.0)
-        persistence = persistence.add(now_s + 11, total, total + came, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
+        persistence = look(persistence, now_s, total, settled_hz, span_s=60.0)
+        persistence = look(persistence, now_s + 1, total, rate_hz, settled_hz=settled_hz)
+        persistence = look(persistence, now_s + 11, total + came, settled_hz, span_s=60.0, total_before=total)
         now_s, total = now_s + 600, total + came
     return persistence
 
 
 def seen_anew(persistence, *, settled_hz=0.0, rate_hz=10.0):
     """Return it with a settled rate, and then one of a look's age."""
-    settled = persistence.add(1e6, 0, 0, Trend(level_hz=settled_hz, span_s=60.0), 10.0)
-    return settled.add(1e6 + 1, 0, 0, Trend(level_hz=rate_hz, span_s=1.0), 10.0)
+    settled = look(persistence, 1e6, 0, settled_hz, span_s=60.0)
+    return look(settled, 1e6 + 1, 0, rate_hz, settled_hz=settled_hz)
 
 
 def test_of_a_young_rate_as_much_is_believed_as_came_of_those_before():
     """Ten a second promise a hundred in ten seconds; what comes is twenty each time, at once or not."""
-    assert seen_anew(bursts(3, 20)).outlook().coming(10.0) == pytest.approx(100)
+    assert seen_anew(bursts(3, 20)).outlook(math.inf).coming(10.0) == pytest.approx(100)
     doubted = seen_anew(bursts(4, 20))
-    assert doubted.outlook().coming(10.0) == pytest.approx(20)
-    assert doubted.outlook().coming(1.0) == pytest.approx(10)
+    assert doubted.outlook(math.inf).coming(10.0) == pytest.approx(20)
+    assert doubted.outlook(math.inf).coming(1.0) == pytest.approx(10)
     assert doubted.lasting_hz(5.0) == pytest.approx(2)
-    assert seen_anew(bursts(4, 5000)).outlook().coming(10.0) == pytest.approx(100)
-    assert seen_anew(bursts(32, 100, before=bursts(40, 20))).outlook().coming(10.0) == pytest.approx(100)
+    assert seen_anew(bursts(4, 5000)).outlook(math.inf).coming(10.0) == pytest.approx(100)
+    assert seen_anew(bursts(32, 100, before=bursts(40, 20))).outlook(math.inf).coming(10.0) == pytest.approx(100)
+
+
+def test_what_is_new_is_reckoned_with_for_as_long_as_no_later_order_helps():
+    """Ten a second for a second: one a second on average, and nine for those four, or two and a half."""
+    young = seen_anew(Persistence())
+    assert young.outlook(4.0).coming(10.0) == pytest.approx(10 + 9 * 4)
+    assert young.outlook(4.0).coming(3.0) == pytest.approx(30)
+    assert young.outlook(-20.0).coming(10.0) == pytest.approx(10 + 9 * 2.5)
+    assert seen_anew(Persistence(), rate_hz=50.0).outlook(-20.0).coming(10.0) == pytest.approx(5 * (10 + 9 * 2.5))
+
+
+def test_of_what_is_new_no_more_is_reckoned_with_than_is_believed():
+    """A fifth of it, after bursts: two seconds of ten."""
+    doubted = seen_anew(bursts(4, 20))
+    assert doubted.outlook(4.0).coming(10.0) == pytest.approx(20)
+
+
+def test_the_longer_a_rate_has_lasted_the_less_of_it_is_new():
+    """Until it has lasted for as long as an order reaches, and is reckoned with to the end."""
+    begun = seen_anew(Persistence())
+    coming = [
+        look(begun, 1e6 + age_s, 0, 10.0, span_s=age_s).outlook(-20.0).coming(60.0) for age_s in (1.0, 5.0, 9.9, 10.0)
+    ]
+    assert coming == pytest.approx([60 + 9 * 2.5, 300 + 5 * 2.5, 594 + 0.1 * 2.5, 600])
+    risen = seen_anew(Persistence(), settled_hz=4.0)
+    assert risen.outlook(-20.0).coming(10.0) == pytest.approx(4 * 10 + 0.6 * 10 + 5.4 * 2.5)
+
+
+def test_what_a_rate_that_has_lasted_rises_by_is_new_beyond_the_mean():
+    """From nine a second to eleven within twenty seconds, ten and a half in the last ten; bursts say nothing of it."""
+    rising = Trend(level_hz=10.0, rise_hz_per_s=0.1, span_s=20.0)
+    lasting = bursts(8, 20).add(1e6, 0, 0, rising, 10.0, mean_hz=10.5)
+    assert lasting.outlook(-20.0).coming(60.0) == pytest.approx(10.5 * 60 + 0.5 * 2.5)
+
+
+def test_a_mean_says_neither_less_nor_more_than_what_has_settled_or_is_left():
+    """By chance a little less came of late; and after a fall more came before."""
+    lasting = Persistence().add(1e6, 0, 0, Trend(level_hz=10.0, span_s=60.0), 10.0, mean_hz=8.0)
+    assert lasting.outlook(-20.0).coming(60.0) == pytest.approx(600)
+    fallen = lasting.add(1e6 + 1, 0, 0, Trend(level_hz=6.0, span_s=1.0), 10.0, mean_hz=9.6)
+    assert fallen.outlook(-20.0).coming(60.0) == pytest.approx(360)
+
+
+def test_the_mean_is_that_of_a_slow_boot_and_a_look():
+    """Thirty requests count in it for as long."""
+    quiet = Observation(
+        now_s=0.0, visible=0, in_flight=0, enqueued_total=0, finished_total=0, busy_ms_total=0.0, boot_s=40.0
+    )
+    learned, counted_s = Learned(), []
+    for number in range(60):
+        total = 30 if number >= 20 else 0
+        seen = replace(quiet, now_s=5.0 * number, enqueued_total=total, finished_total=total)
+        learned = learned.add(seen, slots=9, slo_s=2.0, regret_s=1.0)
+        if learned.persistence.mean_hz * learned.persistence.horizon_s == pytest.approx(30):
+            counted_s.append(seen.now_s)
+    assert counted_s[0] == 100.0
+    assert 0 <= 95.0 + learned.persistence.horizon_s - counted_s[-1] < 5.0
 
 
 def test_a_rate_that_has_lasted_is_not_doubted():
     """Bursts that were over at once say nothing of a load that goes on."""
-    lasting = bursts(8, 20).add(1e6, 0, 0, Trend(level_hz=10.0, span_s=10.0), 10.0)
-    assert lasting.outlook().coming(10.0) == pytest.approx(100)
-    assert lasting.lasting_hz(0.0) == pytest.approx(10)
+    lasting = look(bursts(8, 20), 1e6, 0, 10.0, span_s=10.0)
+    assert lasting.outlook(math.inf).coming(10.0) == pytest.approx(100)
+    assert lasting.lasting_hz(5.0) == pytest.approx(10)
 
 
 def test_a_rise_of_a_settled_load_is_not_doubted_for_bursts_from_nothing():
     """Nor the other way round; and what had settled is never doubted."""
     after_bursts = seen_anew(bursts(8, 20), settled_hz=8.0, rate_hz=14.0)
-    assert after_bursts.outlook().coming(10.0) == pytest.approx(140)
+    assert after_bursts.outlook(math.inf).coming(10.0) == pytest.approx(140)
     after_rises = bursts(8, 80, settled_hz=8.0, rate_hz=14.0)
-    assert seen_anew(after_rises).outlook().coming(10.0) == pytest.approx(100)
-    assert seen_anew(after_rises, settled_hz=8.0, rate_hz=14.0).outlook().coming(10.0) == pytest.approx(80)
+    assert seen_anew(after_rises).outlook(math.inf).coming(10.0) == pytest.approx(100)
+    assert seen_anew(after_rises, settled_hz=8.0, rate_hz=14.0).outlook(math.inf).coming(10.0) == pytest.approx(80)
 
 
 def test_a_greater_promise_says_more_but_one_does_not_outweigh_all():
     """One of 46,000 of which nothing came, among 31 of a hundred that came true."""
     one = bursts(31, 100, before=bursts(1, 0, rate_hz=4600.0))
-    assert 0.4 < seen_anew(one).outlook().coming(10.0) / 100 < 0.8
+    assert 0.4 < seen_anew(one).outlook(math.inf).coming(10.0) / 100 < 0.8
 
 
 def test_what_chance_explains_is_no_promise():
@@ -125,25 +190,25 @@ def test_promises_that_a_jump_of_the_clock_interrupts_tell_nothing(jump_s):
     persistence = Persistence()
     for number in range(8):
         at_s = number % 2 * jump_s + number
-        persistence = persistence.add(at_s, number, number + 1, Trend(level_hz=10.0, span_s=1.0), 10.0)
+        persistence = look(persistence, at_s, number + 1, 10.0, total_before=number)
     assert persistence.onsets.shares == ()
 
 
 def test_a_history_that_skips_silent_looks_decides_promises_all_the_same():
     """The next look is an hour later: nothing came since the one before, so what came in time is known."""
-    persistence = Persistence().add(0.0, 0, 5, Trend(level_hz=10.0, span_s=1.0), 10.0)
-    persistence = persistence.add(5.0, 5, 30, Trend(level_hz=5.0, span_s=5.0), 10.0)
-    assert persistence.add(3600.0, 30, 30, Trend(), 10.0).onsets.shares == ((0.25, 10.0),)
-    assert persistence.add(3600.0, 30, 31, Trend(), 10.0).onsets.shares == ()
+    persistence = look(Persistence(), 0.0, 5, 10.0, total_before=0)
+    persistence = look(persistence, 5.0, 30, 5.0, span_s=5.0, total_before=5)
+    assert look(persistence, 3600.0, 30, 0.0).onsets.shares == ((0.25, 10.0),)
+    assert look(persistence, 3600.0, 31, 0.0, total_before=30).onsets.shares == ()
 
 
 def test_a_season_that_has_proved_itself_is_not_doubted_for_bursts_that_did_not_last():
     """The rate of a young window counts a fifth, that of the hour of the day in full."""
     season = Season(period_s=960.0, rates_hz=(6.0,) * 96, error_hz=0.1, error_of_last_hz=1.0)
     learned = Learned(persistence=seen_anew(bursts(4, 20)), seasons=(season,), now_s=5.0)
-    assert learned.outlook().coming(10.0) == pytest.approx(60)
-    assert learned.lasting_hz(0.0) == pytest.approx(6)
-    assert replace(learned, seasons=()).outlook().coming(10.0) == pytest.approx(20)
+    assert learned.outlook(math.inf).coming(10.0) == pytest.approx(60)
+    assert learned.lasting_hz(5.0) == pytest.approx(6)
+    assert replace(learned, seasons=()).outlook(math.inf).coming(10.0) == pytest.approx(20)
 
 
 def test_the_rule_allows_for_boots_that_differ():

@@ -179,3 +179,42 @@ def test_more_demand_never_means_fewer_workers_where_a_load_begins(came, more, s
     calm, _ = rule.decide(seen[-1], bounds, memory)
     crowded, _ = rule.decide(busier, bounds, memory)
     assert crowded.start >= calm.start
+
+
+@given(
+    came=st.integers(10, 60),
+    more=st.integers(20, 90),
+    lasted=st.sampled_from(((45.0, 5.0, 15), (20.0, 5.0, 7), (1.0, 1.0, 2), (1.0, 1.0, 3))),
+    service_s=st.sampled_from((1.0, 5.0)),
+    slo_s=st.sampled_from((2.0, 20.0, 60.0, 75.0)),
+    running=st.sampled_from((0, 1, 8)),
+)
+@settings(QUICK, max_examples=400)
+def test_more_demand_never_means_fewer_workers_where_a_load_has_just_lasted(
+    came, more, lasted, service_s, slo_s, running
+):
+    """That is, for a boot and a look. Those of the last look wait, and more of these do not make the load new again."""
+    rule, bounds = policy("facefleet", objective=Objective(slo_s=slo_s)), Bounds(minimum=0, maximum=40)
+    (boot_s, tick_s, looks), memory, total = lasted, rule.begin(), 0
+    there = tuple(
+        Worker(worker_id=f"w{number}", state=WorkerState.RUNNING, since_s=0.0, idle_since_s=0.0)
+        for number in range(running)
+    )
+    for number in range(20 + looks):
+        total += came if number >= 20 else 0
+        seen = Observation(
+            now_s=tick_s * number,
+            visible=0,
+            in_flight=0,
+            enqueued_total=total,
+            finished_total=total,
+            busy_ms_total=1e3 * service_s * total,
+            boot_s=boot_s,
+            workers=there,
+        )
+        _, memory = rule.decide(seen, bounds, memory)
+    last = replace(seen, now_s=seen.now_s + tick_s, visible=came, enqueued_total=total + came)
+    busier = replace(last, visible=came + more, enqueued_total=total + came + more)
+    calm, _ = rule.decide(last, bounds, memory)
+    crowded, _ = rule.decide(busier, bounds, memory)
+    assert crowded.start - len(crowded.drain) >= calm.start - len(calm.drain)

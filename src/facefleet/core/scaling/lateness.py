@@ -57,7 +57,7 @@ def _missing(view: View) -> dict[float, Missing]:
 
     On average, and how many more to be sure enough: those to come and those that are finished are taken for Poisson.
     """
-    slo_s, crew, outlook = view.objective.slo_s, view.crew, view.learned.outlook()
+    slo_s, crew, outlook = view.objective.slo_s, view.crew, view.learned.outlook(view.blind_s)
     hurry_s = max(_LATE * min(slo_s, view.boot_s), _LATE_BOOT * view.boot_s)
     soonest_s = view.boot_s + min(hurry_s, _NO_LATER * (view.slow_s - view.boot_s))
     last_s = max(soonest_s, slo_s + view.slow_s)

@@ -56,6 +56,7 @@ class Learned:
         service_s, measured = self._service(seen)
         arrivals, tick_s = self.arrivals.add(seen.now_s, total), self._tick_s(seen.now_s)
         horizon_s = seen.boot_s * slow(seen.boot_spread) + tick_s
+        trend, mean_hz = arrivals.trend(tick_s), arrivals.within(horizon_s) / horizon_s
         pace = Pace(
             tick_s=tick_s,
             boot_s=max(seen.boot_s, 1e-3),
@@ -65,7 +66,7 @@ class Learned:
         )
         return Learned(
             arrivals=arrivals,
-            persistence=self.persistence.add(seen.now_s, self.total, total, arrivals.trend(tick_s), horizon_s),
+            persistence=self.persistence.add(seen.now_s, self.total, total, trend, horizon_s, mean_hz=mean_hz),
             seasons=tuple(season.add(seen.now_s, total) for season in self.seasons),
             idleness=self.idleness.add(seen.now_s, self.total, total, busy=messages > 0, pace=pace),
             levels=self.levels.add(seen.now_s, min(messages, slots), regret_s),
@@ -88,9 +89,9 @@ class Learned:
         """Return the same as far as it is believed that the load goes on."""
         return max(self.persistence.lasting_hz(ahead_s), self._seasonal_hz(ahead_s))
 
-    def outlook(self) -> Outlook:
-        """Return what to reckon with in the next seconds."""
-        return self.persistence.outlook(least_hz=self._seasonal_hz(0.0))
+    def outlook(self, blind_s: float) -> Outlook:
+        """Return what to reckon with in the next seconds; for `blind_s` of them no later order helps."""
+        return self.persistence.outlook(blind_s, least_hz=self._seasonal_hz(0.0))
 
     def _seasonal_hz(self, ahead_s: float) -> float:
         now_s = self.now_s or 0.0

@@ -2,7 +2,8 @@
 
 A rate seen for less time than it is reckoned with is a guess: the load may have begun, or be over. What came of the
 last such guesses is the share of the next that is believed; those that began from nothing, as bursts do, apart from
-those on top of a load that had settled.
+those on top of a load that had settled. And where a later order is still in time, little more is reckoned with than the
+mean rate of the last boot and look: the later look will know whether the rest came.
 """
 
 import math
@@ -15,6 +16,7 @@ _GUESSES = 32  # of which it is remembered what came
 _ENOUGH = 4  # of them say something
 _SIGMAS = 3.0  # by which an excess must differ from chance to be a guess
 _MOST = 2.0  # counted for a guess that was far exceeded; a limit of 1 would take chance for a load that fades
+_LEAST = 0.25  # of a slow boot and a look: a new rate is reckoned with for at least so long, as rises may be steep
 _NOTHING = 1.0  # requests while a worker comes: a load of fewer is none
 
 
@@ -57,21 +59,28 @@ class Outlook:
     """The requests to reckon with from a look on.
 
     Attributes:
-        base_hz, excess_hz: the rate that has lasted, and what there is beyond.
-        share, horizon_s: how much of that is believed to come, while an order reaches so far.
+        settled_hz: the rate that has lasted.
+        young_hz: what there is beyond, as far as the mean over a slow boot and a look is as high.
+        new_hz: what there is beyond both.
+        new_s: for how long that is reckoned with.
+        share, horizon_s: how much is believed to come of what has not lasted, and the slow boot and the look.
         least_hz: what comes in any case.
     """
 
-    base_hz: float
-    excess_hz: float
+    settled_hz: float
+    young_hz: float
+    new_hz: float
+    new_s: float
     share: float
     horizon_s: float
     least_hz: float
 
     def coming(self, within_s: float) -> float:
         """Return the requests of the next `within_s` seconds; those believed in may come at once."""
-        lasting_s = min(within_s, self.share * max(within_s, self.horizon_s))
-        return max(self.base_hz * within_s + self.excess_hz * lasting_s, self.least_hz * within_s)
+        believed_s = min(within_s, self.share * max(within_s, self.horizon_s))
+        new_s = min(believed_s, self.new_s)
+        coming = self.settled_hz * within_s + self.young_hz * believed_s + self.new_hz * new_s
+        return max(coming, self.least_hz * within_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,22 +91,27 @@ class Persistence:
         trend: of the latest look.
         horizon_s: how far ahead an order decided now reaches.
         settled_hz: the rate that has lasted for as long, or less if it has fallen since.
+        mean_hz: the mean rate over as long.
         onsets, rises: what came of loads that began from nothing, and of those that rose.
     """
 
     trend: Trend = field(default_factory=Trend)
     horizon_s: float = 0.0
     settled_hz: float = 0.0
+    mean_hz: float = 0.0
     onsets: Guesses = field(default_factory=Guesses)
     rises: Guesses = field(default_factory=Guesses)
 
-    def add(self, now_s: float, total_before: int, total: int, trend: Trend, horizon_s: float) -> "Persistence":
-        """Return what is known after one more look, its totals of requests before and now, and its trend."""
+    def add(
+        self, now_s: float, total_before: int, total: int, trend: Trend, horizon_s: float, *, mean_hz: float
+    ) -> "Persistence":
+        """Return what is known after one more look, its totals of requests before and now, its trend and mean."""
         lasted = trend.span_s >= horizon_s
         new = Persistence(
             trend=trend,
             horizon_s=horizon_s,
             settled_hz=trend.level_hz if lasted else min(self.settled_hz, trend.level_hz),
+            mean_hz=mean_hz,
             onsets=self.onsets.decided(now_s, total_before, total, horizon_s),
             rises=self.rises.decided(now_s, total_before, total, horizon_s),
         )
@@ -112,16 +126,27 @@ class Persistence:
         excess_hz = self._excess_hz(ahead_s)
         return self.trend.rate_hz(ahead_s) - excess_hz + excess_hz * self._share
 
-    def outlook(self, *, least_hz: float = 0.0) -> Outlook:
-        """Return what to reckon with in the next seconds, where it is no less than `least_hz` in any case."""
-        excess_hz = self._excess_hz(0.0)
+    def outlook(self, blind_s: float, *, least_hz: float = 0.0) -> Outlook:
+        """Return what to reckon with in the next seconds, where it is no less than `least_hz` in any case.
+
+        For `blind_s` from now requests come too early for a later order to help them; negative if none do.
+        """
+        rate_hz = self.trend.rate_hz(0.0)
+        settled_hz = min(self.settled_hz, rate_hz)
+        older_hz = min(max(settled_hz, self.mean_hz), rate_hz)
         return Outlook(
-            base_hz=self.trend.rate_hz(0.0) - excess_hz,
-            excess_hz=excess_hz,
-            share=self._share,
+            settled_hz=settled_hz,
+            young_hz=older_hz - settled_hz,
+            new_hz=rate_hz - older_hz,
+            new_s=max(blind_s, _LEAST * self.horizon_s),
+            share=1.0 if self._lasted else self._share,
             horizon_s=self.horizon_s,
             least_hz=least_hz,
         )
+
+    @property
+    def _lasted(self) -> bool:
+        return self.trend.span_s >= self.horizon_s
 
     @property
     def _begins(self) -> bool:
@@ -137,7 +162,7 @@ class Persistence:
 
     def _excess_hz(self, ahead_s: float) -> float:
         """Return the part of the rate that has not lasted for as long as an order reaches."""
-        if self.trend.span_s >= self.horizon_s:
+        if self._lasted:
             return 0.0
         return max(0.0, self.trend.rate_hz(ahead_s) - self.settled_hz)
 

@@ -127,9 +127,9 @@ def test_the_longer_a_rate_has_lasted_the_less_of_it_is_new():
 
 
 def test_what_a_rate_that_has_lasted_rises_by_is_new_beyond_the_mean():
-    """From nine a second to eleven within twenty seconds, ten and a half in the last ten; bursts say nothing of it."""
+    """From nine a second to eleven within twenty seconds, ten and a half in the last ten; others were over at once."""
     rising = Trend(level_hz=10.0, rise_hz_per_s=0.1, span_s=20.0)
-    lasting = bursts(8, 20).add(1e6, 0, 0, rising, 10.0, mean_hz=10.5)
+    lasting = bursts(8, 80, settled_hz=8.0, rate_hz=14.0).add(1e6, 0, 0, rising, 10.0, mean_hz=10.5)
     assert lasting.outlook(-20.0).coming(60.0) == pytest.approx(10.5 * 60 + 0.5 * 2.5)
 
 

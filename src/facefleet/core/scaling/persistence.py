@@ -132,11 +132,10 @@ class Persistence:
         For `blind_s` from now requests come too early for a later order to help them; negative if none do.
         """
         rate_hz = self.trend.rate_hz(0.0)
-        settled_hz = min(self.settled_hz, rate_hz)
-        older_hz = min(max(settled_hz, self.mean_hz), rate_hz)
+        older_hz = min(max(self.settled_hz, self.mean_hz), rate_hz)
         return Outlook(
-            settled_hz=settled_hz,
-            young_hz=older_hz - settled_hz,
+            settled_hz=self.settled_hz,
+            young_hz=older_hz - self.settled_hz,
             new_hz=rate_hz - older_hz,
             new_s=max(blind_s, _LEAST * self.horizon_s),
             share=1.0 if self._lasted else self._share,

@@ -172,7 +172,7 @@ def test_a_rise_is_ordered_for_until_a_later_order_helps():
 
 @pytest.mark.parametrize(("slo_s", "starts"), [(75.0, 5), (90.0, 4), (120.0, 3)])
 def test_where_a_boot_fits_a_rush_is_ordered_for_as_it_comes(slo_s, starts):
-    """Eight a second for a quarter of a minute, and then nobody: no more workers than for as many that have come."""
+    """Eight a second for a quarter of a minute, then nobody; who orders for all that promised needs 7, 6 and 4."""
     arrivals = np.concatenate((np.arange(0, 1800, 60.0), np.arange(1800, 1815, 1 / 8)))
     result = run(arrivals, 1.0, rule=ours(Objective(slo_s=slo_s), EC2), duration_s=2400, warmup_s=1700)
     assert result.waits_s.max() <= slo_s

@@ -101,7 +101,10 @@ def test_of_a_young_rate_as_much_is_believed_as_came_of_those_before():
 
 
 def test_what_is_new_is_reckoned_with_for_as_long_as_no_later_order_helps():
-    """Ten a second for a second: one a second on average, and nine for those four, or two and a half."""
+    """Ten a second since a second ago, so one on average over a boot and a look, and nine that are new.
+
+    These count for the four seconds in which no later order helps, or where it always does for a quarter of ten.
+    """
     young = seen_anew(Persistence())
     assert young.outlook(4.0).coming(10.0) == pytest.approx(10 + 9 * 4)
     assert young.outlook(4.0).coming(3.0) == pytest.approx(30)

@@ -18,9 +18,9 @@ from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 TRACE = Path(__file__).parent.parent.parent / "shared" / "traces" / "AzureLLMInferenceTrace_code.csv"
 KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
-SEEDS = {"choose": (1, 7, 11), "report": (1101, 1102, 1103, 1104)}
-MANY = {"choose": tuple(range(1, 8)), "report": tuple(range(1101, 1108))}
-FEW = {"choose": SEEDS["choose"][:2], "report": (1101, 1102, 1103)}
+SEEDS = {"choose": (1, 7, 11), "report": (1201, 1202, 1203, 1204)}
+MANY = {"choose": tuple(range(1, 8)), "report": tuple(range(1201, 1208))}
+FEW = {"choose": SEEDS["choose"][:2], "report": (1201, 1202, 1203)}
 SHORT = ("single", "azure")  # one rush, or one boot, decides: on few seeds, a few boots
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.

@@ -192,10 +192,51 @@ def test_the_reason_changes_only_in_its_numbers():
 
 def test_the_fewer_may_be_late_the_longer_workers_stay_after_a_rush():
     """Rushes at odd times: the fleet of one in 10,000 is there for more of them, and costs more."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(5)
     begins = np.cumsum(rng.uniform(120, 900, 24))
     arrivals = (begins[:, None] + np.sort(rng.uniform(0, 20, 60))).ravel()
     kept = [run(arrivals, 1.0, rule=ours(Objective(slo_s=2.0, at=at), EC2)) for at in (90.0, 99.0, 99.99)]
     costs, waits_s = [one.billed_s for one in kept], [np.mean(one.waits_s) for one in kept]
     assert costs == sorted(costs)
     assert waits_s[0] > waits_s[1] > 1.1 * waits_s[2]
+
+
+def test_the_third_rush_finds_as_many_as_the_two_before_it_took():
+    """Eighty requests in twenty seconds, at odd times: those of the first three wait for a boot, the others do not."""
+    begins = np.array([60.0, 360.0, 800.0, 1150.0])
+    arrivals = (begins[:, None] + np.arange(0, 20, 0.25)).ravel()
+    result = run(arrivals, 1.0, rule=ours(Objective(slo_s=2.0), EC2), duration_s=6000)
+    late = (result.waits_s.reshape(4, -1) > 2.0).mean(axis=1)
+    assert late[:3].min() > 0.9
+    assert late[3] == 0.0
+    assert {look.running for look in result.looks if 1300 < look.at_s < 1330} == {1}
+
+
+def test_few_idle_times_keep_many_for_no_longer_than_an_hour():
+    """Of two that differ by a factor of thirty, the law of the next allows for days."""
+    begins = np.array([60.0, 160.0, 3200.0])
+    arrivals = (begins[:, None] + np.arange(0, 20, 0.25)).ravel()
+    result = run(arrivals, 1.0, rule=ours(Objective(slo_s=2.0), EC2), duration_s=40_000)
+    assert result.looks[-1].running == 0
+    assert max(look.at_s for look in result.looks if look.running > 1) < 3220 + 3600
+
+
+@pytest.mark.parametrize("slo_s", [50.0, 55.0, 60.0])
+def test_where_a_boot_nearly_fits_a_steady_load_costs_little_more_than_where_it_does(slo_s):
+    """Two a second of five seconds each; who must have the whole load begun at once keeps a tenth more."""
+    world = replace(EC2, boot=durations("30-60"))
+    arrivals = np.sort(np.random.default_rng(1).uniform(0, 7200, 14_400))
+    tight, loose, strict = (
+        run(arrivals, 5.0, world=world, rule=ours(Objective(slo_s=one), world), warmup_s=600)
+        for one in (slo_s, 90.0, 40.0)
+    )
+    assert np.mean(tight.waits_s > slo_s) <= 0.01
+    assert tight.billed_s < 1.035 * loose.billed_s < strict.billed_s / 1.05
+
+
+def test_where_a_boot_nearly_fits_a_load_of_less_than_one_keeps_one():
+    """One in five seconds, of a second each: without it, each would wait for a boot of its own."""
+    arrivals = np.sort(np.random.default_rng(1).uniform(0, 7200, 1440))
+    world = replace(EC2, boot=durations("30-60"))
+    result = run(arrivals, 1.0, world=world, rule=ours(Objective(slo_s=60.0), world), warmup_s=600)
+    assert result.starts == 0

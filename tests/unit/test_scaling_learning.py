@@ -130,10 +130,12 @@ def test_the_longer_a_rate_has_lasted_the_less_of_it_is_new():
 
 
 def test_what_a_rate_that_has_lasted_rises_by_is_new_beyond_the_mean():
-    """From nine a second to eleven within twenty seconds, ten and a half in the last ten; others were over at once."""
+    """From nine a second to eleven within twenty seconds, ten and a half in the last ten."""
     rising = Trend(level_hz=10.0, rise_hz_per_s=0.1, span_s=20.0)
-    lasting = bursts(8, 80, settled_hz=8.0, rate_hz=14.0).add(1e6, 0, 0, rising, 10.0, mean_hz=10.5)
+    lasting = Persistence().add(1e6, 0, 0, rising, 10.0, mean_hz=10.5)
     assert lasting.outlook(-20.0).coming(60.0) == pytest.approx(10.5 * 60 + 0.5 * 2.5)
+    doubted = bursts(8, 80, settled_hz=8.0, rate_hz=14.0).add(1e6, 0, 0, rising, 10.0, mean_hz=10.5)
+    assert doubted.outlook(-20.0).coming(60.0) == pytest.approx(600)
 
 
 def test_a_mean_says_neither_less_nor_more_than_what_has_settled_or_is_left():
@@ -161,10 +163,19 @@ def test_the_mean_is_that_of_a_slow_boot_and_a_look():
 
 
 def test_a_rate_that_has_lasted_is_not_doubted():
-    """Bursts that were over at once say nothing of a load that goes on."""
-    lasting = look(bursts(8, 20), 1e6, 0, 10.0, span_s=10.0)
+    """Bursts that were over at once say nothing of a load that goes on for ten seconds, at this rate or above."""
+    lasting = seen_anew(bursts(8, 20))
+    for second, hz in enumerate((12.0, *(10.0,) * 8)):
+        assert lasting.lasting_hz(5.0) < 5
+        lasting = look(lasting, 1e6 + 2 + second, 0, hz)
     assert lasting.outlook(math.inf).coming(10.0) == pytest.approx(100)
     assert lasting.lasting_hz(5.0) == pytest.approx(10)
+
+
+def test_requests_that_are_consistent_with_the_silence_before_are_a_guess_all_the_same():
+    """Of nine at once the window is that of eighty seconds, and what came of bursts so far is nothing."""
+    silent = look(bursts(8, 0), 1e6, 0, 0.0, span_s=80.0)
+    assert look(silent, 1e6 + 5, 9, 0.075, span_s=80.0).outlook(math.inf).coming(10.0) == 0
 
 
 def test_a_rise_of_a_settled_load_is_not_doubted_for_bursts_from_nothing():
@@ -199,7 +210,7 @@ def test_promises_that_a_jump_of_the_clock_interrupts_tell_nothing(jump_s):
 
 def test_a_history_that_skips_silent_looks_decides_promises_all_the_same():
     """The next look is an hour later: nothing came since the one before, so what came in time is known."""
-    persistence = look(Persistence(), 0.0, 5, 10.0, total_before=0)
+    persistence = look(look(Persistence(), -1.0, 0, 0.0), 0.0, 5, 10.0, total_before=0)
     persistence = look(persistence, 5.0, 30, 5.0, span_s=5.0, total_before=5)
     assert look(persistence, 3600.0, 30, 0.0).onsets.shares == ((0.25, 10.0),)
     assert look(persistence, 3600.0, 31, 0.0, total_before=30).onsets.shares == ()

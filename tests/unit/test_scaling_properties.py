@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from facefleet.core.fleet import Bounds, Observation, Worker, WorkerState
@@ -218,3 +218,38 @@ def test_more_demand_never_means_fewer_workers_where_a_load_has_just_lasted(
     calm, _ = rule.decide(last, bounds, memory)
     crowded, _ = rule.decide(busier, bounds, memory)
     assert crowded.start - len(crowded.drain) >= calm.start - len(calm.drain)
+
+
+@given(
+    bursts=st.lists(st.tuples(st.integers(1, 60), st.integers(12, 50)), min_size=2, max_size=6),
+    came=st.integers(1, 20),
+    more=st.integers(1, 40),
+    service_s=st.sampled_from((1.0, 5.0)),
+    slo_s=st.sampled_from((2.0, 20.0, 60.0)),
+)
+@example(bursts=[(39, 25), (27, 28), (17, 23), (16, 49), (45, 27)], came=9, more=1, service_s=5.0, slo_s=20.0)
+@example(bursts=[(43, 20), (40, 32), (37, 44), (39, 46), (28, 44)], came=9, more=1, service_s=5.0, slo_s=20.0)
+@settings(QUICK, max_examples=300)
+def test_more_demand_never_means_fewer_workers_where_work_comes_back(bursts, came, more, service_s, slo_s):
+    """The first look of a burst, with more requests; those before were over at once, each followed by so many looks."""
+    rule, bounds = policy("facefleet", objective=Objective(slo_s=slo_s)), Bounds(minimum=0, maximum=40)
+    memory, now_s, total = rule.begin(), 0.0, 0
+    for size, looks in bursts:
+        total += size
+        for _ in range(1 + looks):
+            seen = Observation(
+                now_s=now_s,
+                visible=0,
+                in_flight=0,
+                enqueued_total=total,
+                finished_total=total,
+                busy_ms_total=1e3 * service_s * total,
+                boot_s=45.0,
+            )
+            _, memory = rule.decide(seen, bounds, memory)
+            now_s += 5.0
+    calm, crowded = (
+        rule.decide(replace(seen, now_s=now_s, visible=count, enqueued_total=total + count), bounds, memory)[0]
+        for count in (came, came + more)
+    )
+    assert crowded.start >= calm.start

@@ -87,6 +87,11 @@ class Idleness:
         return 0.0 if self.since_s is None or self.last_s is None else now_s - self.last_s
 
     @property
+    def compares(self) -> bool:
+        """Whether idle times are known that differ, or do not: the next may be like one of them."""
+        return len(self.gaps) > 1
+
+    @property
     def foretells(self) -> bool:
         """Whether enough idle times are known to say when work comes back."""
         return len(self.gaps) >= _ENOUGH

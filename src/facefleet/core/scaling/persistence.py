@@ -1,9 +1,9 @@
 """How much of a rate that has just changed lasts for as long as a worker takes to come.
 
-A rate seen for less time than it is reckoned with is a guess: the load may have begun, or be over. What came of the
-last such guesses is the share of the next that is believed; those that began from nothing, as bursts do, apart from
-those on top of a load that had settled. And where a later order is still in time, little more is reckoned with than the
-mean rate of the last boot and look: the later look will know whether the rest came.
+What a rate has above the lowest of the last slow boot and a look is a guess: the load may have begun, or be over. What
+came of the last such guesses is the share of the next that is believed; those that began from nothing, as bursts do,
+apart from those on top of a load that had settled. And where a later order is still in time, little more is reckoned
+with than the mean rate of the last boot and look: the later look will know whether the rest came.
 """
 
 import math
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from facefleet.core.scaling.forecast import Trend
+from facefleet.core.scaling.window import Window
 
 _GUESSES = 32  # of which it is remembered what came
 _ENOUGH = 4  # of them say something
@@ -90,13 +91,15 @@ class Persistence:
     Attributes:
         trend: of the latest look.
         horizon_s: how far ahead an order decided now reaches.
-        settled_hz: the rate that has lasted for as long, or less if it has fallen since.
+        levels: of the rate, at the looks of the last `horizon_s`.
+        settled_hz: the lowest of these: the rate that has lasted.
         mean_hz: the mean rate over as long.
         onsets, rises: what came of loads that began from nothing, and of those that rose.
     """
 
     trend: Trend = field(default_factory=Trend)
     horizon_s: float = 0.0
+    levels: Window = field(default_factory=Window)
     settled_hz: float = 0.0
     mean_hz: float = 0.0
     onsets: Guesses = field(default_factory=Guesses)
@@ -106,25 +109,25 @@ class Persistence:
         self, now_s: float, total_before: int, total: int, trend: Trend, horizon_s: float, *, mean_hz: float
     ) -> "Persistence":
         """Return what is known after one more look, its totals of requests before and now, its trend and mean."""
-        lasted = trend.span_s >= horizon_s
+        levels = self.levels.add(now_s, trend.level_hz, span_s=horizon_s)
         new = Persistence(
             trend=trend,
             horizon_s=horizon_s,
-            settled_hz=trend.level_hz if lasted else min(self.settled_hz, trend.level_hz),
+            levels=levels,
+            settled_hz=levels.trough(since_s=-math.inf),
             mean_hz=mean_hz,
             onsets=self.onsets.decided(now_s, total_before, total, horizon_s),
             rises=self.rises.decided(now_s, total_before, total, horizon_s),
         )
         settled, hoped = new.settled_hz * horizon_s, new._excess_hz(0.0) * horizon_s
-        if lasted or hoped < _SIGMAS * math.sqrt(settled + hoped) or not hoped or new._guesses.hoped:
+        if hoped < _SIGMAS * math.sqrt(settled + hoped) or not hoped or new._guesses.hoped:
             return new
         guess = replace(new._guesses, end_s=now_s + horizon_s, then=total, settled=settled, hoped=hoped)
         return replace(new, onsets=guess) if new._begins else replace(new, rises=guess)
 
     def lasting_hz(self, ahead_s: float) -> float:
         """Return the requests a second to reckon with `ahead_s` from now, as far as they are believed in."""
-        excess_hz = self._excess_hz(ahead_s)
-        return self.trend.rate_hz(ahead_s) - excess_hz + excess_hz * self._share
+        return self.settled_hz + self._excess_hz(ahead_s) * self._share
 
     def outlook(self, blind_s: float, *, least_hz: float = 0.0) -> Outlook:
         """Return what to reckon with in the next seconds, where it is no less than `least_hz` in any case.
@@ -138,14 +141,10 @@ class Persistence:
             young_hz=older_hz - self.settled_hz,
             new_hz=rate_hz - older_hz,
             new_s=max(blind_s, _LEAST * self.horizon_s),
-            share=1.0 if self._lasted else self._share,
+            share=self._share,
             horizon_s=self.horizon_s,
             least_hz=least_hz,
         )
-
-    @property
-    def _lasted(self) -> bool:
-        return self.trend.span_s >= self.horizon_s
 
     @property
     def _begins(self) -> bool:
@@ -161,9 +160,7 @@ class Persistence:
 
     def _excess_hz(self, ahead_s: float) -> float:
         """Return the part of the rate that has not lasted for as long as an order reaches."""
-        if self._lasted:
-            return 0.0
-        return max(0.0, self.trend.rate_hz(ahead_s) - self.settled_hz)
+        return self.trend.rate_hz(ahead_s) - self.settled_hz
 
 
 def _mean_share(shares: tuple[tuple[float, float], ...]) -> float:

@@ -17,6 +17,7 @@ from facefleet.core.scaling.view import View
 
 _BOOTS = 4  # that stand for all
 _GRID = 1.05
+_RISE = 4.0  # times as many may come, of a load that rises, before somebody ordered for it is there
 
 
 def slots_in_readiness(view: View) -> float:
@@ -32,10 +33,14 @@ def slots_in_readiness(view: View) -> float:
 
 
 def _headroom(view: View) -> float:
-    """Return the slots for requests that will come while no order can help them."""
+    """Return the slots for requests that will come while no order can help them.
+
+    These can be begun until one who is ordered after them is there: at the rate as it is, so many need the share
+    `blind_s / slow_s` of the slots that would begin each within the objective for ever. The rest is for `lateness`.
+    """
     if view.blind_s <= 0 or view.learned.service_s is None:
         return 0.0
-    return slots_ahead(
+    slots = slots_ahead(
         in_service=view.crew.busy,
         rate_hz=view.learned.lasting_hz(view.boot_s),
         service_s=view.learned.service_s,
@@ -44,19 +49,26 @@ def _headroom(view: View) -> float:
         late_share=view.objective.late_share / view.cold.late_alone,
         most=view.slots,
     )
+    return max(min(1.0, slots), min(1.0, _RISE * view.blind_s / view.slow_s) * slots)
 
 
 def _return(view: View) -> float:
     """Return the slots that must be there, or on their way, for when work comes back.
 
-    Without a pattern it is one, for as long as who finds nobody is late; if he is not always, the sooner it may go.
+    Without a pattern it is one, or as many as the few idle times known ask for, for as long as who finds nobody is
+    late; if he is not always, the sooner they may go. What has just come is for `lateness`: more of it is no reason for
+    another plan.
     """
-    idle, late_share = view.learned.idleness, view.objective.late_share
-    if idle.foretells and view.learned.service_s is not None:
-        return wanted(idle.gaps, _means(view), idle.quiet_s(view.seen.now_s))
+    idle, late_share = view.before.idleness, view.objective.late_share
+    planned = 0.0
+    if idle.compares and view.learned.service_s is not None:
+        planned = wanted(idle.gaps, _means(view), idle.quiet_s(view.seen.now_s))
+        if idle.foretells:
+            return planned
     if view.cold.late <= late_share:
         return 0.0
-    return 1.0 if idle.unknown(view.seen.now_s, view.slow_s, 100 * (1 - late_share / view.cold.late)) else 0.0
+    unknown = idle.unknown(view.seen.now_s, view.slow_s, 100 * (1 - late_share / view.cold.late))
+    return max(planned, 1.0) if unknown else 0.0
 
 
 def _means(view: View) -> Means:

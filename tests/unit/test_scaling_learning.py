@@ -72,11 +72,18 @@ def look(persistence, now_s, total, hz, *, settled_hz=0.0, span_s=1.0, total_bef
     return persistence.add(now_s, before, total, Trend(level_hz=hz, span_s=span_s), 10.0, mean_hz=mean_hz)
 
 
+def steady(persistence, now_s, total, hz):
+    """Show a rate at three looks until now, after a while without one."""
+    for at_s in (now_s - 12, now_s - 4, now_s):
+        persistence = look(persistence, at_s, total, hz, span_s=60.0)
+    return persistence
+
+
 def bursts(count, came, *, settled_hz=0.0, rate_hz=10.0, before=None):
     """Show rates of one look's age, each on top of a settled one, and what came in the ten seconds after."""
     persistence, now_s, total = before or Persistence(), 0.0, 0
     for _ in range(count):
-        persistence = look(persistence, now_s, total, settled_hz, span_s=60.0)
+        persistence = steady(persistence, now_s, total, settled_hz)
         persistence = look(persistence, now_s + 1, total, rate_hz, settled_hz=settled_hz)
         persistence = look(persistence, now_s + 11, total + came, settled_hz, span_s=60.0, total_before=total)
         now_s, total = now_s + 600, total + came
@@ -85,7 +92,7 @@ def bursts(count, came, *, settled_hz=0.0, rate_hz=10.0, before=None):
 
 def seen_anew(persistence, *, settled_hz=0.0, rate_hz=10.0):
     """Return it with a settled rate, and then one of a look's age."""
-    settled = look(persistence, 1e6, 0, settled_hz, span_s=60.0)
+    settled = steady(persistence, 1e6, 0, settled_hz)
     return look(settled, 1e6 + 1, 0, rate_hz, settled_hz=settled_hz)
 
 
@@ -134,7 +141,8 @@ def test_what_a_rate_that_has_lasted_rises_by_is_new_beyond_the_mean():
     rising = Trend(level_hz=10.0, rise_hz_per_s=0.1, span_s=20.0)
     lasting = Persistence().add(1e6, 0, 0, rising, 10.0, mean_hz=10.5)
     assert lasting.outlook(-20.0).coming(60.0) == pytest.approx(10.5 * 60 + 0.5 * 2.5)
-    doubted = bursts(8, 80, settled_hz=8.0, rate_hz=14.0).add(1e6, 0, 0, rising, 10.0, mean_hz=10.5)
+    risen = steady(bursts(8, 80, settled_hz=8.0, rate_hz=14.0), 1e6, 0, 10.0)
+    doubted = risen.add(1e6 + 1, 0, 0, rising, 10.0, mean_hz=10.5)
     assert doubted.outlook(-20.0).coming(60.0) == pytest.approx(600)
 
 
@@ -174,8 +182,17 @@ def test_a_rate_that_has_lasted_is_not_doubted():
 
 def test_requests_that_are_consistent_with_the_silence_before_are_a_guess_all_the_same():
     """Of nine at once the window is that of eighty seconds, and what came of bursts so far is nothing."""
-    silent = look(bursts(8, 0), 1e6, 0, 0.0, span_s=80.0)
+    silent = steady(bursts(8, 0), 1e6, 0, 0.0)
     assert look(silent, 1e6 + 5, 9, 0.075, span_s=80.0).outlook(math.inf).coming(10.0) == 0
+
+
+@pytest.mark.parametrize("late_s", [11.0, 30.0, 70.0])
+def test_after_a_late_look_a_burst_from_nothing_is_no_rise_of_a_load(late_s):
+    """Spread over the time that nobody looked it seems to be one, for ten seconds."""
+    late = look(steady(Persistence(), 0.0, 0, 0.0), late_s, 40, 40 / late_s, span_s=late_s, total_before=0)
+    after = look(late, late_s + 1, 80, 40.0, total_before=40)
+    assert (after.settled_hz, after.rises.hoped) == (0.0, 0.0)
+    assert after.onsets.hoped > 0
 
 
 def test_a_rise_of_a_settled_load_is_not_doubted_for_bursts_from_nothing():

@@ -227,6 +227,8 @@ def test_more_demand_never_means_fewer_workers_where_a_load_has_just_lasted(
     service_s=st.sampled_from((1.0, 5.0)),
     slo_s=st.sampled_from((2.0, 20.0, 60.0)),
 )
+@example(bursts=[(15, 50), (20, 48), (48, 23)], came=4, more=1, service_s=5.0, slo_s=2.0)
+@example(bursts=[(4, 37), (26, 20)], came=1, more=1, service_s=5.0, slo_s=20.0)
 @example(bursts=[(39, 25), (27, 28), (17, 23), (16, 49), (45, 27)], came=9, more=1, service_s=5.0, slo_s=20.0)
 @example(bursts=[(43, 20), (40, 32), (37, 44), (39, 46), (28, 44)], came=9, more=1, service_s=5.0, slo_s=20.0)
 @settings(QUICK, max_examples=300)

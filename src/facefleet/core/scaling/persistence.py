@@ -109,7 +109,11 @@ class Persistence:
         self, now_s: float, total_before: int, total: int, trend: Trend, horizon_s: float, *, mean_hz: float
     ) -> "Persistence":
         """Return what is known after one more look, its totals of requests before and now, its trend and mean."""
-        levels = self.levels.add(now_s, trend.level_hz, span_s=horizon_s)
+        lowest_hz = trend.level_hz
+        if self.levels.readings and now_s - self.levels.readings[-1][0] > self.horizon_s:
+            # A late look: since when the rate is what it is nobody knows.
+            lowest_hz = min(lowest_hz, self.levels.readings[-1][1])
+        levels = self.levels.add(now_s, lowest_hz, span_s=horizon_s)
         new = Persistence(
             trend=trend,
             horizon_s=horizon_s,

@@ -17,7 +17,7 @@ from facefleet.core.scaling.view import View
 
 _BOOTS = 4  # that stand for all
 _GRID = 1.05
-_RISE = 4.0  # times as many may come, of a load that rises, before somebody ordered for it is there
+_RISE = 4.0  # times as many may come, of a load that rises, before somebody ordered for it is there; tuned
 
 
 def slots_in_readiness(view: View) -> float:
@@ -36,7 +36,8 @@ def _headroom(view: View) -> float:
     """Return the slots for requests that will come while no order can help them.
 
     These can be begun until one who is ordered after them is there: at the rate as it is, so many need the share
-    `blind_s / slow_s` of the slots that would begin each within the objective for ever. The rest is for `lateness`.
+    `blind_s / slow_s` of the slots that would begin each within the objective for ever, unless a slot begins no second
+    one in that time. The rest is for `lateness`.
     """
     if view.blind_s <= 0 or view.learned.service_s is None:
         return 0.0
@@ -49,6 +50,8 @@ def _headroom(view: View) -> float:
         late_share=view.objective.late_share / view.cold.late_alone,
         most=view.slots,
     )
+    if view.learned.service_s > view.slow_s:
+        return slots
     return max(min(1.0, slots), min(1.0, _RISE * view.blind_s / view.slow_s) * slots)
 
 

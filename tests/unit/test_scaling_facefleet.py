@@ -240,3 +240,13 @@ def test_where_a_boot_nearly_fits_a_load_of_less_than_one_keeps_one():
     world = replace(EC2, boot=durations("30-60"))
     result = run(arrivals, 1.0, world=world, rule=ours(Objective(slo_s=60.0), world), warmup_s=600)
     assert result.starts == 0
+
+
+def test_where_nobody_begins_a_second_request_in_a_boot_the_headroom_counts_in_full():
+    """Five seconds of work, boots of one: who waits finds a spare worker or none. Spikes of ten times the load."""
+    world = World(boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing(minimum_s=30.0))
+    rng = np.random.default_rng(3)
+    spells = [np.concatenate((rng.uniform(0, 300, 90), rng.uniform(0, 20, 60))) for _ in range(8)]
+    arrivals = np.concatenate([300 * number + np.sort(spell) for number, spell in enumerate(spells)])
+    result = run(arrivals, 5.0, world=world, rule=ours(Objective(slo_s=1.8), world))
+    assert np.mean(result.waits_s > 1.8) <= 0.01

@@ -33,7 +33,7 @@ def test_erlang_slots_are_the_fewest_by_the_textbook_sum(offered, wait, share):
         last = offered**slots / math.factorial(slots) * slots / (slots - offered)
         return last / (sum(terms) + last) * math.exp(-(slots - offered) * wait)
 
-    slots = erlang_slots(offered, wait, share)
+    slots = math.ceil(erlang_slots(offered, wait, share))
     assert late(slots) <= share < late(slots - 1)
 
 

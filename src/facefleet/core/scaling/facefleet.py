@@ -23,7 +23,7 @@ from facefleet.core.fleet import Bounds, Decision, Observation, Worker, WorkerSt
 from facefleet.core.scaling.budget import Purse
 from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.forecast import Season
-from facefleet.core.scaling.lateness import SLIVER, workers_against_lateness
+from facefleet.core.scaling.lateness import workers_against_lateness
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.moves import clamp, committed, idle_workers
 from facefleet.core.scaling.readiness import slots_in_readiness
@@ -135,7 +135,7 @@ class Facefleet:
 
     def _leaving(self, view: View, idle: list[Worker], spare: Window, surplus: int) -> tuple[str, ...]:
         """Choose who drains: longest idle first, as many as were spare all along, none whose time is paid for."""
-        keep_s = view.learned.levels.cheapest_s
+        keep_s = view.before.levels.cheapest_s  # what has just come is no reason to let more go
         if surplus <= 0 or spare.readings[-1][0] - spare.readings[0][0] < keep_s:
             return ()
         unused = _unused(view, spare, keep_s)
@@ -158,13 +158,13 @@ class Facefleet:
 
 
 def _workers(slots: float, capacity: int) -> int:
-    """Return the workers for so many slots; a sliver of one is not worth one, but a whole slot needs somebody."""
-    return max(int(slots >= 1), math.ceil(slots / capacity - SLIVER))
+    """Return the workers for so many slots."""
+    return math.ceil(slots / capacity - 1e-9)
 
 
 def _spare_span_s(view: View) -> float:
     """Return how far back spare workers are remembered: a boot, or as long as keeping one pays if that is longer."""
-    return max(view.boot_s, view.learned.levels.cheapest_s) + 2 * view.learned.tick_s
+    return max(view.boot_s, view.before.levels.cheapest_s) + 2 * view.learned.tick_s
 
 
 def _unused(view: View, spare: Window, keep_s: float) -> int:

@@ -66,35 +66,76 @@ class Arrivals:
         return totals[-1] - (n0 + (totals[after] - n0) * (at - t0) / (times_s[after] - t0))
 
     def trend(self, tick_s: float) -> "Trend":
-        """Return the level of the rate, and its rise where it rises by more than one standard error."""
+        """Return the level of the rate, and its rise where it rises by more than one standard error.
+
+        More requests at the last look may cut the window short, or let it reach back beyond a lull, and with that goes
+        the rise that was seen in it. That is no reason to reckon with fewer: what fewer would have foretold counts too.
+        """
         known_s = self.known_s
         span = min(max(tick_s, self._silent_s, 1e-9), known_s)
         if span <= 0:
             return Trend()
-        newer = self.within(span)
+        of_fewer = [self._latest] if self.totals[-3:-2] == self.totals[-2:-1] else []  # with none it is silent still
+        late, newer = self.within(span / 2), self.within(span)
         while 2 * span <= known_s:
             older = self.within(2 * span) - newer
             if abs(newer - older) > _SIGMAS * math.sqrt(newer + older):
+                of_fewer.append(math.ceil(newer - _most_like(older)))
                 break
-            newer, span = newer + older, 2 * span
-        late = self.within(span / 2)
-        risen_hz = max(0.0, 2 * late - newer - math.sqrt(newer)) / (span / 2)
-        level_hz = max(0.0, newer - min(math.sqrt(newer), _DOUBTED)) / span
-        return Trend(level_hz=level_hz, rise_hz_per_s=risen_hz / (span / 2), span_s=span)
+            too_few = math.floor(newer - _least_like(older)) + 1
+            if _risen(late - too_few, newer - too_few) > 0:
+                of_fewer.append(too_few)
+            late, newer, span = newer, newer + older, 2 * span
+        return Trend(
+            level_hz=max(0.0, newer - min(math.sqrt(newer), _DOUBTED)) / span,
+            rise_hz_per_s=_risen(late, newer) / (span / 2) / (span / 2),
+            span_s=span,
+            of_fewer=tuple(self._without(fewer).trend(tick_s) for fewer in of_fewer if 0 < fewer <= self._latest),
+        )
+
+    @property
+    def _latest(self) -> int:
+        """How many came at the last look."""
+        return self.totals[-1] - self.totals[-2]
+
+    def _without(self, fewer: int) -> "Arrivals":
+        """Return the log with so many requests fewer at the last look."""
+        return replace(self, totals=(*self.totals[:-1], self.totals[-1] - fewer))
+
+
+def _risen(late: float, newer: float) -> float:
+    """Return how many more of the newer requests came in the later half of their time than chance explains."""
+    return max(0.0, 2 * late - newer - math.sqrt(max(0.0, newer)))
+
+
+def _most_like(older: float) -> float:
+    """Return the most requests that differ from so many older ones by no more than chance."""
+    return older + _SIGMAS * (_SIGMAS / 2 + math.sqrt(_SIGMAS * _SIGMAS / 4 + 2 * older))
+
+
+def _least_like(older: float) -> float:
+    """Return the fewest requests that differ from so many older ones by no more than chance."""
+    return older + _SIGMAS * (_SIGMAS / 2 - math.sqrt(_SIGMAS * _SIGMAS / 4 + 2 * older))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
-    """A rate that was `level_hz` on average over the last `span_s` seconds, rising all the while."""
+    """A rate that was `level_hz` on average over the last `span_s` seconds, rising all the while.
+
+    Attributes:
+        of_fewer: what it were if fewer requests had come at the last look.
+    """
 
     level_hz: float = 0.0
     rise_hz_per_s: float = 0.0
     span_s: float = 0.0
+    of_fewer: "tuple[Trend, ...]" = ()
 
     def rate_hz(self, ahead_s: float) -> float:
         """Return the rate to reckon with so far from now; a rise that has not lasted as long yet counts as a step."""
         carried_on_s = ahead_s + self.span_s / 2 if self.span_s >= ahead_s else 0.0
-        return self.level_hz + self.rise_hz_per_s * carried_on_s
+        rates_hz = (fewer.rate_hz(ahead_s) for fewer in self.of_fewer)
+        return max(self.level_hz + self.rise_hz_per_s * carried_on_s, *rates_hz, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

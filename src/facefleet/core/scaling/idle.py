@@ -13,7 +13,7 @@ from statistics import NormalDist, fmean, stdev
 
 Gaps = tuple[tuple[float, float], ...]  # idle times in seconds, and how many came at once after each
 _KEPT = 24
-_ENOUGH = 4  # idle times that make a pattern
+ENOUGH = 4  # idle times that make a pattern
 MARGIN = 0.02  # of an idle time, against a pattern that drifts
 _UNKNOWN_S = 3600.0  # without a pattern, work may come back for up to so long
 
@@ -94,7 +94,7 @@ class Idleness:
     @property
     def foretells(self) -> bool:
         """Whether enough idle times are known to say when work comes back."""
-        return len(self.gaps) >= _ENOUGH
+        return len(self.gaps) >= ENOUGH
 
     def too_soon(self, now_s: float, boot_s: float) -> bool:
         """Return whether work came back after a worker ordered now is there, each time that took a boot or more."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from facefleet.core.scaling.idle import MARGIN, Gaps, latest
+from facefleet.core.scaling.idle import ENOUGH, MARGIN, Gaps, latest
 from facefleet.core.scaling.rehearsal import Means, Rehearsal, soonest_s
 
 _MOMENTS, _COUNTS = 24, 12  # tried, at most
@@ -52,7 +52,7 @@ def prewarm(gaps: Gaps, means: Means) -> Prewarm:
     counts = np.unique(np.geomspace(1, most, min(most, _COUNTS)).round())
     moments_s = np.unique(np.clip(np.linspace(soonest_s(gaps, means), past.quiet_s.max(), _MOMENTS), 0, None))
     kept_s = np.quantile([gap_s for gap_s, _ in gaps], _KEPT) * (1 + MARGIN)
-    untils_s = np.array([*kept_s, latest(gaps, 100 * (1 - _GIVEN_UP * means.late_share))])
+    untils_s = np.array([*kept_s, _last_s(gaps, means, past)])
     costs, late = past.tried(moments_s, untils_s, counts)
     cost_of_none, late_of_none = past.without()
     fewest = min(late.min(), late_of_none)
@@ -64,3 +64,9 @@ def prewarm(gaps: Gaps, means: Means) -> Prewarm:
         return Prewarm()
     best = np.unravel_index(np.argmin(np.where(fine, costs.mean(2), np.inf)), fine.shape)
     return Prewarm(after_s=float(moments_s[best[0]]), until_s=float(untils_s[best[1]]), slots=int(counts[best[2]]))
+
+
+def _last_s(gaps: Gaps, means: Means, past: Rehearsal) -> float:
+    """Return the longest idle time to plan for; of a few that are no pattern, as far as the next may lie outside."""
+    last_s = latest(gaps, 100 * (1 - _GIVEN_UP * means.late_share))
+    return last_s if len(gaps) >= ENOUGH else min(last_s, float(past.quiet_s.max()))

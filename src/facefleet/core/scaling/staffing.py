@@ -9,11 +9,12 @@ _GRID = 1.02
 
 
 @lru_cache(maxsize=4096)
-def erlang_slots(offered: float, wait_in_services: float, late_share: float) -> int:
+def erlang_slots(offered: float, wait_in_services: float, late_share: float) -> float:
     """Return the fewest slots that keep P(wait > w) within `late_share`, for Poisson arrivals, exponential services.
 
     P(wait > w) = C(m, a) exp(-(m - a) w / S), with Erlang's C from the recursion for B; the standard result of M/M/m
-    (Kleinrock, Queueing Systems I, 1975, sections 3.5 and 5.2).
+    (Kleinrock, Queueing Systems I, 1975, sections 3.5 and 5.2). Between whole numbers, and down to the load, where all
+    wait, its logarithm is taken for a straight line: so what is needed beyond the load grows with it.
 
     Args:
         offered: a, arrival rate times mean service time.
@@ -21,16 +22,19 @@ def erlang_slots(offered: float, wait_in_services: float, late_share: float) -> 
         late_share: the probability allowed, in (0, 1].
     """
     if offered <= 0:
-        return 0
-    slots, blocked = 0, 1.0
+        return 0.0
+    slots, blocked, aim = 0, 1.0, math.log(late_share)
+    fewer, late_of_fewer = offered, 0.0
     while True:
         slots += 1
         blocked = offered * blocked / (slots + offered * blocked)
         if slots <= offered:
             continue
         waits = slots * blocked / (slots - offered * (1 - blocked))
-        if waits * math.exp(-(slots - offered) * wait_in_services) <= late_share:
-            return slots
+        late = math.log(waits) - (slots - offered) * wait_in_services
+        if late <= aim:
+            return slots - (slots - fewer) * (aim - late) / (late_of_fewer - late)
+        fewer, late_of_fewer = slots, late
 
 
 @lru_cache

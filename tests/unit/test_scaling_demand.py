@@ -1,0 +1,115 @@
+"""More demand never means fewer workers: at no look of a load, whatever came before, from nothing to a rush."""
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from our_rule import run
+
+from facefleet.core.scaling import policy
+from facefleet.core.scaling.forecast import Arrivals
+from facefleet.core.scaling.staffing import erlang_slots
+from facefleet.core.scaling.terms import Billing, Objective
+from facefleet.lab.simulate.durations import durations
+from facefleet.lab.simulate.fleet import World
+
+WORLDS = {
+    "ec2": World(boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(minimum_s=60.0)),
+    "cloud": World(boot=durations("15-25"), stop_s=5.0, tick_s=3.0, billing=Billing(minimum_s=30.0)),
+    "processes": World(boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing(minimum_s=30.0)),
+}
+AFTER_A_LULL = [2, 2, 3, 2, 1, 3, 2, 1, 1, 3, 1, 3, 3, 3, 1, 3] * 2 + [0] * 7 + [1, 2, 2, 0, 1]
+SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@dataclass
+class Tempted:
+    """Our rule, asked at each look to which somebody came what it would do about some requests more.
+
+    Attributes:
+        lost: (look, requests more, workers fewer) wherever it would have had fewer workers.
+    """
+
+    rule: object
+    more: int
+    name: str = "tempted"
+    total: int = 0
+    lost: list = field(default_factory=list)
+
+    def begin(self):
+        return self.rule.begin()
+
+    def decide(self, seen, bounds, memory):
+        decision, kept = self.rule.decide(seen, bounds, memory)
+        came, self.total = seen.enqueued_total - self.total, seen.enqueued_total
+        for more in {1, self.more} if came else ():
+            busier = replace(seen, visible=seen.visible + more, enqueued_total=seen.enqueued_total + more)
+            crowded, _ = self.rule.decide(busier, bounds, memory)
+            fewer = (decision.start - len(decision.drain)) - (crowded.start - len(crowded.drain))
+            if fewer > 0:
+                self.lost.append((seen.now_s, more, fewer))
+        return decision, kept
+
+
+def drawn(spells, tick_s, seed):
+    """Return arrivals by chance, in spells of (requests a look, looks)."""
+    rng = np.random.default_rng(seed)
+    counts = [rng.poisson(rate) for rate, looks in spells for _ in range(looks)]
+    moments = [number + rng.uniform(0, 1, count) for number, count in enumerate(counts)]
+    return tick_s * np.sort(np.concatenate(moments))
+
+
+spells = st.lists(
+    st.tuples(st.sampled_from((0.0, 0.1, 0.5, 1.0, 3.0, 8.0, 30.0)), st.integers(1, 25)), min_size=2, max_size=8
+)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@given(
+    spells=spells,
+    seed=st.integers(0, 1000),
+    more=st.sampled_from((2, 5, 20)),
+    service_s=st.sampled_from((0.05, 1.0, 5.0)),
+    ratio=st.sampled_from((0.05, 0.2, 0.5, 1.0, 1.3, 1.8)),
+)
+@SLOW
+def test_one_request_more_or_many_never_cost_a_worker(world, spells, seed, more, service_s, ratio):
+    """Objectives from far below a boot to far above."""
+    arrivals = drawn(spells, WORLDS[world].tick_s, seed)
+    if arrivals.size:
+        rule = policy("facefleet", objective=Objective(slo_s=ratio * WORLDS[world].boot.mean_s))
+        tempted = Tempted(rule, more)
+        run(arrivals, service_s, world=WORLDS[world], rule=tempted)
+        assert not tempted.lost
+
+
+@given(
+    counts=st.lists(st.integers(0, 60), min_size=2, max_size=80),
+    more=st.integers(1, 40),
+    ahead_s=st.sampled_from((0.0, 5.0, 45.0)),
+)
+@example(counts=[*AFTER_A_LULL, 0, 2, 2], more=1, ahead_s=45.0)  # the lull is seen no more
+@example(counts=[3] * 24 + [0, 0, 0, 1, 1, 0, 0, 0], more=1, ahead_s=45.0)  # the silence is over
+@example(counts=[1] * 16 + [2, 3, 4, 5, 6, 7, 8, 40], more=5, ahead_s=45.0)  # the rise is sharper
+@settings(SLOW, max_examples=500)
+def test_no_window_that_is_cut_short_forgets_a_rise(counts, more, ahead_s):
+    """The rate foretold after a last look to which more came is no lower."""
+    arrivals, total = Arrivals().add(0.0, 0), 0
+    for number, count in enumerate(counts[:-1], 1):
+        total += count
+        arrivals = arrivals.add(5.0 * number, total)
+    calm, crowded = (
+        arrivals.add(5.0 * len(counts), total + count).trend(5.0).rate_hz(ahead_s)
+        for count in (counts[-1], counts[-1] + more)
+    )
+    assert crowded >= calm - 1e-9
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.02, 0.4, 2.0])
+def test_what_is_needed_beyond_the_load_grows_with_it(wait):
+    """In whole workers it would be a saw: less and less until the next worker."""
+    headroom = [erlang_slots(load, wait, 0.01) - load for load in np.geomspace(0.01, 60, 500)]
+    assert all(later > sooner for sooner, later in pairwise(headroom))

@@ -18,9 +18,9 @@ from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 TRACE = Path(__file__).parent.parent.parent / "shared" / "traces" / "AzureLLMInferenceTrace_code.csv"
 KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
-SEEDS = {"choose": (1, 7, 11), "report": (1201, 1202, 1203, 1204)}
-MANY = {"choose": tuple(range(1, 8)), "report": tuple(range(1201, 1208))}
-FEW = {"choose": SEEDS["choose"][:2], "report": (1201, 1202, 1203)}
+SEEDS = {"choose": (1, 7, 11), "report": (1301, 1302, 1303, 1304)}
+MANY = {"choose": tuple(range(1, 13)), "report": tuple(range(1301, 1313))}
+FEW = {"choose": SEEDS["choose"][:2], "report": (1301, 1302, 1303)}
 SHORT = ("single", "azure")  # one rush, or one boot, decides: on few seeds, a few boots
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.
@@ -51,7 +51,7 @@ class Setting:
     loose: str
     seeds: dict[str, tuple[int, ...]] = field(default_factory=lambda: SEEDS)
     many: dict[str, tuple[int, ...]] = field(default_factory=lambda: MANY)
-    trickle_h: dict[str, float] = field(default_factory=lambda: {"choose": 5.0, "report": 10.0})
+    trickle_h: dict[str, float] = field(default_factory=lambda: {"choose": 8.0, "report": 20.0})
 
     def seeds_of(self, workload: str, purpose: str) -> tuple[int, ...]:
         """Return the seeds that a workload is run with, to "choose" or to "report"."""
@@ -114,7 +114,7 @@ SETTINGS = {
         # Every look takes its time to simulate.
         seeds=FEW,
         many=FEW,
-        trickle_h={"choose": 3.0, "report": 6.0},
+        trickle_h={"choose": 4.0, "report": 9.0},
     ),
 }
 

@@ -108,6 +108,13 @@ def test_no_window_that_is_cut_short_forgets_a_rise(counts, more, ahead_s):
     assert crowded >= calm - 1e-9
 
 
+def test_a_late_look_lowers_no_rate_either():
+    """Silence, then a look after twenty times as long as usual, to which one more or less came."""
+    arrivals = Arrivals((-20.0, 0.0, 1.0, 2.0), (0, 0, 1, 1))
+    calm, crowded = (arrivals.add(23.0, total).trend(1.0).rate_hz(0.0) for total in (1, 2))
+    assert crowded >= calm
+
+
 @pytest.mark.parametrize("wait", [0.0, 0.02, 0.4, 2.0])
 def test_what_is_needed_beyond_the_load_grows_with_it(wait):
     """In whole workers it would be a saw: less and less until the next worker."""

@@ -253,3 +253,12 @@ def test_where_nobody_begins_a_second_request_in_a_boot_the_headroom_counts_in_f
     arrivals = np.concatenate([300 * number + np.sort(spell) for number, spell in enumerate(spells)])
     result = run(arrivals, 5.0, world=world, rule=ours(Objective(slo_s=1.8), world))
     assert np.mean(result.waits_s > 1.8) <= 0.01
+
+
+def test_a_steady_load_is_not_followed_at_each_quiver_of_its_rate():
+    """Five a second of a second each, boots of three; as many starts again would save nothing."""
+    world = World(boot=durations("3"), stop_s=2.0, tick_s=1.0, billing=Billing(minimum_s=30.0))
+    arrivals = np.sort(np.random.default_rng(1).uniform(0, 2400, 12_000))
+    result = run(arrivals, 1.0, world=world, rule=ours(Objective(slo_s=2.0), world), warmup_s=300)
+    assert result.starts < 70
+    assert np.mean(result.waits_s > 2.0) <= 0.01

@@ -23,7 +23,7 @@ from facefleet.core.fleet import Bounds, Decision, Observation, Worker, WorkerSt
 from facefleet.core.scaling.budget import Purse
 from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.forecast import Season
-from facefleet.core.scaling.lateness import workers_against_lateness
+from facefleet.core.scaling.lateness import SLIVER, workers_against_lateness
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.moves import clamp, committed, idle_workers
 from facefleet.core.scaling.readiness import slots_in_readiness
@@ -158,8 +158,8 @@ class Facefleet:
 
 
 def _workers(slots: float, capacity: int) -> int:
-    """Return the workers for so many slots."""
-    return math.ceil(slots / capacity - 1e-9)
+    """Return the workers for so many slots; a sliver of one is not worth one, but a whole slot needs somebody."""
+    return max(int(slots >= 1), math.ceil(slots / capacity - SLIVER))
 
 
 def _spare_span_s(view: View) -> float:

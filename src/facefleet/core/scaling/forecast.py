@@ -75,7 +75,7 @@ class Arrivals:
         span = min(max(tick_s, self._silent_s, 1e-9), known_s)
         if span <= 0:
             return Trend()
-        of_fewer = [self._latest] if self.totals[-3:-2] == self.totals[-2:-1] else []  # with none it is silent still
+        of_fewer = [self._latest]  # with none it is silent still
         late, newer = self.within(span / 2), self.within(span)
         while 2 * span <= known_s:
             older = self.within(2 * span) - newer

@@ -20,7 +20,7 @@ _UNSEEN = 0.25  # of the variance of what is to come is allowed for now: later l
 _STEPS = 6  # moments at which deadlines are checked
 _AHEAD = 4  # workers to time the work: the more, the sooner the first boots, and the more may be for nothing
 _TIMED_BOOT = 0.1  # of a boot is spent on timing it
-_SLIVER = 0.3  # of a worker, not worth one
+SLIVER = 0.3  # of a worker, not worth one
 
 
 def workers_against_lateness(view: View) -> int:
@@ -89,7 +89,7 @@ def _workers(view: View, missing: dict[float, Missing], ready_s: float) -> float
     """Return the fewest workers, there in `ready_s`, that keep the deadlines of so many more, by when they are due."""
     slots = (view.crew.more_slots(count, within_s=at_s, ready_s=ready_s) for at_s, count in missing.items())
     most = max(slots, default=0.0)
-    return math.inf if math.isinf(most) else max(0, math.ceil(most / view.seen.capacity - _SLIVER))
+    return math.inf if math.isinf(most) else max(0, math.ceil(most / view.seen.capacity - SLIVER))
 
 
 def _due(view: View, outlook: Outlook, after_s: float) -> tuple[float, float]:

@@ -52,17 +52,23 @@ def slots_ahead(
     (M/M/inf, transient). What steady state needs beyond the mean covers fluctuations whose variance has grown
     to a (1 - exp(-t/S)) by then. So a fleet that starts at once follows the requests one by one, and one that boots
     slowly keeps the headroom of steady state.
+
+    Of loads that need the same number of slots m, the least counts, m - 1 less what that needs beyond: so the answer
+    stays the same for these, and a fleet does not follow each quiver of the rate; and it never falls as the rate rises.
     """
     offered = rate_hz * service_s
     settled = 1.0 - math.exp(-blind_s / service_s)
-    mean = in_service * (1.0 - settled) + offered * settled
+    still = in_service * (1.0 - settled)
+    mean = still + offered * settled
     if offered <= 0 or mean >= most:
         return min(mean, most)
     if offered >= most:  # the recursion would run on for as long as a wrong count is large
         return most
     rounded = _GRID ** math.ceil(math.log(offered, _GRID))  # up, so that few values are ever computed
-    headroom = erlang_slots(rounded, slo_s / service_s, late_share) - rounded
-    return mean + max(0.0, headroom) * math.sqrt(settled)
+    needed = erlang_slots(rounded, slo_s / service_s, late_share)
+    whole, beyond = math.ceil(needed), needed - rounded
+    least = whole - 1 - beyond
+    return still + least * settled + (whole - least) * math.sqrt(settled)
 
 
 @dataclass(frozen=True, kw_only=True)

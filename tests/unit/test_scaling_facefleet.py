@@ -256,9 +256,9 @@ def test_where_nobody_begins_a_second_request_in_a_boot_the_headroom_counts_in_f
 
 
 def test_a_steady_load_is_not_followed_at_each_quiver_of_its_rate():
-    """Five a second of a second each, boots of three; as many starts again would save nothing."""
+    """Eight a second of a second each, boots of three; it takes 40 starts, where each quiver counts 155."""
     world = World(boot=durations("3"), stop_s=2.0, tick_s=1.0, billing=Billing(minimum_s=30.0))
-    arrivals = np.sort(np.random.default_rng(1).uniform(0, 2400, 12_000))
+    arrivals = np.sort(np.random.default_rng(1).uniform(0, 2400, 19_200))
     result = run(arrivals, 1.0, world=world, rule=ours(Objective(slo_s=2.0), world), warmup_s=300)
-    assert result.starts < 70
+    assert result.starts < 80
     assert np.mean(result.waits_s > 2.0) <= 0.01

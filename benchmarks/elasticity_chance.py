@@ -20,7 +20,7 @@ from facefleet.lab.simulate.fleet import World
 from facefleet.lab.simulate.workload import Seconds
 
 _LATE = 0.01  # of the requests may wait longer than `p99_s`, in the long run
-_DRAWS, _REPETITIONS, _PHASES = 20_000, 2_000, 50
+_DRAWS, _REPETITIONS = 20_000, 2_000
 # The laws of `lab.simulate.workload`.
 _SINGLE_S = 60.0
 _TRICKLE_HZ = 1 / 90
@@ -76,36 +76,14 @@ class Begun:
 
 
 def single(sample: Sample) -> float:
-    """Return the bound for one request of which nothing is known before, nor whether others follow.
+    """Return the bound for one request of which nothing is known before.
 
-    Whoever finds nobody waits for the look and the fastest of the k boots ordered there, each paid at least the
-    minimum; k may depend on when the look is, and on chance (a linear programme). Somebody ordered from the beginning
-    on is no way out: he is paid until the request comes, and that may be at any time.
-
-    Where not even the fastest boot fits into `p99_s`, or it takes too many, there is no other way. Then he stays,
-    too: of the loads that begin like this one is `trickle`, and its second request is to be begun in time as
-    surely as the first. The density of when that comes falls from the first on, so to stay at once is the cheapest.
+    It may come at any moment: if not even the fastest boot after it fits into `p99_s`, somebody must have been ordered
+    from the beginning on, and is paid until the request is done. Else it is one boot, the work and the billing minimum.
     """
-    boots_s, minimum_s = sample.boots_s(), sample.world.billing.minimum_s
-    boot_s = float(boots_s.min())
-    if sample.p99_s >= 2 * boot_s:  # a second order may wait for how the first goes
-        return max(minimum_s, boot_s + sample.work_s)
-    orders = np.arange(1, sample.maximum + 1)
-    best = linprog(
-        np.tile((orders - 1) * max(minimum_s, boot_s), _PHASES) / _PHASES,
-        A_ub=(_boots_late(sample)[:, None] ** orders / _PHASES).ravel()[None],
-        b_ub=[_LATE],
-        A_eq=kron(eye_array(_PHASES), np.ones((1, orders.size))),
-        b_eq=np.ones(_PHASES),
-    )
-    there_s = max(minimum_s, _SINGLE_S + sample.work_s - float(np.log(_LATE)) / _TRICKLE_HZ)
-    return min(there_s, max(minimum_s, boot_s + sample.work_s) + best.fun) if best.success else there_s
-
-
-def _boots_late(sample: Sample) -> Seconds:
-    """Return (phases,) how likely a boot ends too late, by how long after the request the look is that orders it."""
-    waited_s = sample.world.tick_s * np.arange(_PHASES) / _PHASES
-    return (sample.boots_s() > sample.p99_s - waited_s[:, None]).mean(axis=1)
+    boot_s = float(sample.boots_s().min())
+    waited_s = _SINGLE_S if sample.p99_s < boot_s else min(boot_s, _SINGLE_S)
+    return max(sample.world.billing.minimum_s, waited_s + sample.work_s)
 
 
 def trickle(sample: Sample) -> float:
@@ -124,14 +102,15 @@ def trickle(sample: Sample) -> float:
         return 0.0  # a second order may then wait for how the first goes: not covered
     blind_s = max(0.0, boot_s - p99_s)
     busy = -np.expm1(-_TRICKLE_HZ * float(np.clip(sample.works_s() - p99_s, 0, blind_s).mean()))
-    most = 1 if blind_s else sample.maximum
+    phases, most = 50, 1 if blind_s else sample.maximum
     extra_s = max(sample.world.billing.minimum_s, boot_s)
+    boots_late = np.array([np.mean(boots_s > p99_s - tick_s * phase / phases) for phase in range(phases)])
     orders = np.arange(1, most + 1)
-    late = (_boots_late(sample)[:, None] ** orders).ravel()
+    late = (boots_late[:, None] ** orders).ravel()
     # Variables: the share with nobody, by phase and k; the share with one; whole ticks with nobody.
-    saved = np.tile(2 - _TRICKLE_HZ * (orders - 1) * extra_s, _PHASES)
-    of_phase = kron(eye_array(_PHASES), np.ones((1, most))).toarray()
-    one, whole = np.zeros((_PHASES, 1)), np.full((_PHASES, 1), 1 / _PHASES)
+    saved = np.tile(2 - _TRICKLE_HZ * (orders - 1) * extra_s, phases)
+    of_phase = kron(eye_array(phases), np.ones((1, most))).toarray()
+    one, whole = np.zeros((phases, 1)), np.full((phases, 1), 1 / phases)
     rows = np.vstack(
         (
             np.concatenate((late, [busy, 0])),
@@ -146,8 +125,8 @@ def trickle(sample: Sample) -> float:
     limits = np.concatenate(
         (
             [_LATE, 1, 1],
-            np.full(_PHASES, _TRICKLE_HZ * tick_s / _PHASES),
-            np.zeros(_PHASES),
+            np.full(phases, _TRICKLE_HZ * tick_s / phases),
+            np.zeros(phases),
         )
     )
     best = linprog(-np.concatenate((saved, [1, 0])), A_ub=rows, b_ub=limits)

@@ -35,26 +35,10 @@ def sample(chance, requests, span_s, *, service="exp:0.05", p99_s=0.0, world=EC2
     )
 
 
-def test_nobody_knows_when_a_single_request_comes_nor_whether_another_does(chance):
-    """Somebody is there from the beginning on, and stays until the second of a trickle would have come."""
+def test_nobody_knows_when_a_single_request_comes(chance):
     processes = World(boot=durations("1"))
-    until_s = 60.05 + 90 * np.log(100)
-    assert chance.single(sample(chance, 1, 3600.0, world=processes)) == pytest.approx(until_s)
-    assert chance.single(sample(chance, 1, 3600.0, world=processes, p99_s=2.0)) == pytest.approx(1.05)
-    assert chance.single(sample(chance, 1, 3600.0, p99_s=2.0)) == pytest.approx(until_s)
-
-
-def test_one_who_has_to_be_sooner_than_a_boot_pays_for_as_many_as_race(chance):
-    """Of boots of 30-60 s after a look of 5 s the fastest of so many is there within 55 s in 99 % of all cases."""
-    rng = np.random.default_rng(8)
-
-    def late(racing):
-        boots_s = rng.uniform(30, 60, (100_000, racing)).min(axis=1)
-        return np.mean(boots_s + rng.uniform(0, 5, 100_000) > 55.0)
-
-    assert late(3) > 0.01 > late(4)
-    assert 3 * 60.0 < chance.single(sample(chance, 1, 3600.0, p99_s=55.0)) < 4 * 60.0
-    assert chance.single(sample(chance, 1, 3600.0, p99_s=70.0)) == pytest.approx(60.0)
+    assert chance.single(sample(chance, 1, 3600.0, world=processes)) == pytest.approx(60.05)
+    assert chance.single(sample(chance, 1, 3600.0, world=processes, p99_s=1.0)) == pytest.approx(1.05)
 
 
 @pytest.mark.parametrize(("service", "workers"), [("exp:0.05", 1), ("exp:5", 2)])

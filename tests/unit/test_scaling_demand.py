@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from our_rule import run
+from our_rule import ours, run
 
-from facefleet.core.scaling import policy
 from facefleet.core.scaling.forecast import Arrivals
 from facefleet.core.scaling.staffing import erlang_slots
 from facefleet.core.scaling.terms import Billing, Objective
@@ -27,7 +26,7 @@ SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 @dataclass
 class Tempted:
-    """Our rule, asked at each look to which somebody came what it would do about some requests more.
+    """Our rule, asked at each look what it would do about some requests more.
 
     Attributes:
         lost: (look, requests more, workers fewer) wherever it would have had fewer workers.
@@ -36,7 +35,6 @@ class Tempted:
     rule: object
     more: int
     name: str = "tempted"
-    total: int = 0
     lost: list = field(default_factory=list)
 
     def begin(self):
@@ -44,8 +42,7 @@ class Tempted:
 
     def decide(self, seen, bounds, memory):
         decision, kept = self.rule.decide(seen, bounds, memory)
-        came, self.total = seen.enqueued_total - self.total, seen.enqueued_total
-        for more in {1, self.more} if came else ():
+        for more in (1, self.more):
             busier = replace(seen, visible=seen.visible + more, enqueued_total=seen.enqueued_total + more)
             crowded, _ = self.rule.decide(busier, bounds, memory)
             fewer = (decision.start - len(decision.drain)) - (crowded.start - len(crowded.drain))
@@ -74,15 +71,16 @@ spells = st.lists(
     more=st.sampled_from((2, 5, 20)),
     service_s=st.sampled_from((0.05, 1.0, 5.0)),
     ratio=st.sampled_from((0.05, 0.2, 0.5, 1.0, 1.3, 1.8)),
+    capacity=st.sampled_from((1, 4)),
 )
 @SLOW
-def test_one_request_more_or_many_never_cost_a_worker(world, spells, seed, more, service_s, ratio):
+def test_one_request_more_or_many_never_cost_a_worker(world, spells, seed, more, service_s, ratio, capacity):
     """Objectives from far below a boot to far above."""
-    arrivals = drawn(spells, WORLDS[world].tick_s, seed)
+    fleet = replace(WORLDS[world], capacity=capacity)
+    arrivals = drawn(spells, fleet.tick_s, seed)
     if arrivals.size:
-        rule = policy("facefleet", objective=Objective(slo_s=ratio * WORLDS[world].boot.mean_s))
-        tempted = Tempted(rule, more)
-        run(arrivals, service_s, world=WORLDS[world], rule=tempted)
+        tempted = Tempted(ours(Objective(slo_s=ratio * fleet.boot.mean_s), fleet), more)
+        run(arrivals, service_s, world=fleet, rule=tempted)
         assert not tempted.lost
 
 

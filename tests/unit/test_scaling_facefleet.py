@@ -262,3 +262,12 @@ def test_a_steady_load_is_not_followed_at_each_quiver_of_its_rate():
     result = run(arrivals, 1.0, world=world, rule=ours(Objective(slo_s=2.0), world), warmup_s=300)
     assert result.starts < 80
     assert np.mean(result.waits_s > 2.0) <= 0.01
+
+
+def test_workers_of_four_slots_are_as_few_as_will_do():
+    """Two and a half a second of a second each keep one such worker; a second one has hardly anything to do."""
+    world = replace(EC2, boot=durations("30-60"), capacity=4)
+    arrivals = np.sort(np.random.default_rng(1).uniform(0, 3000, 7500))
+    result = run(arrivals, 1.0, world=world, rule=ours(Objective(slo_s=2.0), world), warmup_s=300)
+    assert np.median([look.running for look in result.looks]) == 1
+    assert np.mean(result.waits_s > 2.0) <= 0.02

@@ -105,12 +105,11 @@ def main() -> None:
         "FACEFLEET_REQUEST_TIMEOUT_S": "120",
         "FACEFLEET_LOG_LEVEL": "error",
     }
-    with tempfile.TemporaryDirectory(prefix="facefleet-") as folder:
-        with service(folder, minimum=maximum, maximum=maximum) as url:
-            before_s = asyncio.run(time_service(url, photo, maximum))
-        workload = step(options.load / before_s, options.quiet_s, options.busy_s, options.after_s)
-        with service(folder, minimum=0, maximum=maximum) as url:
-            live, services_s, boot_s = asyncio.run(drive(url, photo, workload))
+    with service(minimum=maximum, maximum=maximum) as url:
+        before_s = asyncio.run(time_service(url, photo, maximum))
+    workload = step(options.load / before_s, options.quiet_s, options.busy_s, options.after_s)
+    with service(minimum=0, maximum=maximum) as url:
+        live, services_s, boot_s = asyncio.run(drive(url, photo, workload))
     paper = predict(workload, services_s, boot_s, options.policy, maximum)
     settings = {
         "photos": workload.arrivals_s.size,
@@ -143,24 +142,26 @@ def step(rate_hz: float, quiet_s: float, busy_s: float, after_s: float) -> Workl
 
 
 @contextmanager
-def service(folder: str, *, minimum: int, maximum: int) -> Iterator[str]:
-    """Run `facefleet up` on a free port; the history of boots stays in the folder."""
-    options = ["--port", "0", "--data", folder, "--min-workers", str(minimum), "--max-workers", str(maximum)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "facefleet", "up", *options],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        assert process.stdout is not None
-        url = next((found[1] for line in process.stdout if (found := re.search(r"ready at (http://\S+)", line))), None)
-        if url is None:
-            raise SystemExit("the service did not start")
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(90)
+def service(*, minimum: int, maximum: int) -> Iterator[str]:
+    """Run `facefleet up` on a free port, with a folder of its own: no history that the simulator does not know."""
+    bounds = ["--min-workers", str(minimum), "--max-workers", str(maximum)]
+    with tempfile.TemporaryDirectory(prefix="facefleet-") as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "facefleet", "up", "--port", "0", "--data", folder, *bounds],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            assert process.stdout is not None
+            found = (re.search(r"ready at (http://\S+)", line) for line in process.stdout)
+            url = next((match[1] for match in found if match), None)
+            if url is None:
+                raise SystemExit("the service did not start")
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(90)
 
 
 async def time_service(url: str, photo: bytes, workers: int) -> float:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from our_rule import ours, run
 
+from facefleet.core.scaling.facefleet import _workers
 from facefleet.core.scaling.forecast import Arrivals
 from facefleet.core.scaling.staffing import erlang_slots
 from facefleet.core.scaling.terms import Billing, Objective
@@ -118,3 +119,9 @@ def test_what_is_needed_beyond_the_load_grows_with_it(wait):
     """In whole workers it would be a saw: less and less until the next worker."""
     headroom = [erlang_slots(load, wait, 0.01) - load for load in np.geomspace(0.01, 60, 500)]
     assert all(later > sooner for sooner, later in pairwise(headroom))
+
+
+def test_a_whole_slot_is_one_however_it_is_rounded():
+    """A worker of four slots stays for one slot, and no less for one that a sum of fractions makes."""
+    assert _workers(1.0, 4) == _workers(0.1 * 3 + 0.7 - 2e-16, 4) == 1
+    assert _workers(0.9, 4) == 0

@@ -34,6 +34,7 @@ from facefleet.core.scaling.window import Window
 # What a worker that is back a second too late costs, in worker-seconds, times the share of requests that may be late.
 _PRICE_OF_LATENESS = 0.005
 _FEWEST_LATE = 1e-6
+_ROUNDING = 1e-9  # of a slot
 _DAY_S = 86_400.0
 
 
@@ -159,7 +160,7 @@ class Facefleet:
 
 def _workers(slots: float, capacity: int) -> int:
     """Return the workers for so many slots; a sliver of one is not worth one, but a whole slot needs somebody."""
-    return max(int(slots >= 1), math.ceil(slots / capacity - SLIVER))
+    return max(int(slots > 1 - _ROUNDING), math.ceil(slots / capacity - SLIVER))
 
 
 def _spare_span_s(view: View) -> float:

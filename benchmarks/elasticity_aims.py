@@ -36,6 +36,11 @@ def named(aim: Objective) -> str:
     return f"{aim.slo_s:.3g}{at}{money}"
 
 
+def paid_with(aim: str, workers: float) -> str:
+    """Return an aim with the money of so many workers."""
+    return named(replace(objective(aim), budget_per_h=workers * PRICE_PER_H))
+
+
 def between(aim: str, tried: Iterable[str]) -> list[str]:
     """Return what lies halfway from an aim to the nearest ones tried that differ from it in one number only.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from elasticity_aims import BUDGET, PRICE_PER_H, aims, between, objective
-from elasticity_choice import candidates, margin, ranked
+from elasticity_aims import BUDGET, PRICE_PER_H, aims, between, objective, paid_with
+from elasticity_choice import candidates, margin, ranked, too_dear
 from facefleet.core.fleet import Bounds
 from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.lab.simulate.durations import durations
@@ -18,14 +18,16 @@ from facefleet.lab.simulate.workload import Shape, Workload, synthetic
 TRACE = Path(__file__).parent.parent.parent / "shared" / "traces" / "AzureLLMInferenceTrace_code.csv"
 KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", "static 19", "static 10")
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
-SEEDS = {"choose": (1, 7, 11), "report": (1301, 1302, 1303, 1304)}
-MANY = {"choose": tuple(range(1, 13)), "report": tuple(range(1301, 1313))}
-FEW = {"choose": SEEDS["choose"][:2], "report": (1301, 1302, 1303)}
+SEEDS = {"choose": (1, 7, 11), "report": (1401, 1402, 1403, 1404)}
+MANY = {"choose": tuple(range(1, 13)), "report": tuple(range(1401, 1413))}
+FEW = {"choose": SEEDS["choose"][:2], "report": (1401, 1402, 1403)}
 SHORT = ("single", "azure")  # one rush, or one boot, decides: on few seeds, a few boots
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.
 _WARMUP_S = {"trickle": 3600.0, "bursts": 3600.0, "steady": 300.0, "diurnal": 300.0, "spiky": 300.0}
 _ROUNDS, _LOSES = 2, 1.001  # ways to find a better objective against a rule, as long as the best loses
+_MONEY = 3  # of those that wait no longer but cost more are tried with what the other rule costs ...
+_LESS = (1.0, 0.97)  # ... or a little less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +181,8 @@ class Measuring:
     def fill(self) -> None:
         """Measure what is missing: known rules on all seeds, ours on the choosing ones, what is chosen on the others.
 
-        Where the best objective against a rule loses on the choosing seeds, those between it and the next are tried.
+        Where the best objective against a rule loses on the choosing seeds, more are tried: with the money that the
+        other rule takes, and between the best and the next.
         """
         for policy in KNOWN:
             cell = self.row["known"].setdefault(policy, {})
@@ -193,10 +196,16 @@ class Measuring:
         self._add((*self.setting.shown, self.setting.loose, *chosen), "report")
 
     def _refine(self) -> None:
+        for policy in filter(self._loses, KNOWN if self.row["workload"] != "single" else ()):
+            workers = self.row["known"][policy]["choose"]["instance_s"] / self._counted_s("choose")
+            dear = too_dear(self.row, policy)[:_MONEY]
+            self._add([paid_with(aim, share * workers) for aim in dear for share in _LESS], "choose")
         for policy in (policy for policy in KNOWN for _ in range(_ROUNDS)):
-            best = ranked(self.row, policy)[0]
-            if margin(self.row, policy, best)[0] > _LOSES:
-                self._add(between(best, list(self.row["ours"])), "choose")
+            if self._loses(policy):
+                self._add(between(ranked(self.row, policy)[0], list(self.row["ours"])), "choose")
+
+    def _loses(self, policy: str) -> bool:
+        return margin(self.row, policy, ranked(self.row, policy)[0])[0] > _LOSES
 
     def _add(self, tried: Iterable[str], seeds: str) -> None:
         for aim in tried:
@@ -205,7 +214,13 @@ class Measuring:
                 cell[seeds] = self._measured("facefleet", objective(aim), seeds)
 
     def _measured(self, policy: str, aim: Objective, seeds: str) -> dict:
+        return measure(self._cell(aim, seeds), policy, self.setting.seeds_of(self.row["workload"], seeds))
+
+    def _counted_s(self, seeds: str) -> float:
+        cell = self._cell(Objective(), seeds)
+        return cell.workload(self.setting.seeds_of(self.row["workload"], seeds)[0]).duration_s - cell.warmup_s
+
+    def _cell(self, aim: Objective, seeds: str) -> Experiment:
         name, hours = self.row["workload"], self.setting.trickle_h[seeds]
         counted_h = hours if name == "trickle" else 0.0
-        cell = experiment(self.setting, self.row["service"], name, aim, self.trace, counted_h=counted_h)
-        return measure(cell, policy, self.setting.seeds_of(name, seeds))
+        return experiment(self.setting, self.row["service"], name, aim, self.trace, counted_h=counted_h)

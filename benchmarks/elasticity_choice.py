@@ -37,6 +37,16 @@ def together(row: dict, policy: str, aim: str) -> tuple[float, float]:
     return max(wait, cost, CLEARLY), max(cost, CLEARLY)
 
 
+def too_dear(row: dict, policy: str) -> list[str]:
+    """Return the objectives at which ours waits no longer than a rule on the choosing seeds but costs more.
+
+    The cheapest first; without those that have a budget.
+    """
+    theirs, ours = row["known"][policy]["choose"], row["ours"]
+    pairs = {aim: ratios(ours[aim]["choose"], theirs) for aim in ours if BUDGET not in aim}
+    return sorted((aim for aim, (wait, cost) in pairs.items() if wait <= 1 < cost), key=lambda aim: pairs[aim][1])
+
+
 def candidates(row: dict, policy: str) -> list[str]:
     """Return the objectives set against a rule, by the choosing seeds: the best three, the best but for budgets.
 

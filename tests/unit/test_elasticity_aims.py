@@ -37,6 +37,40 @@ def test_what_was_tried_is_not_tried_again(dial):
     assert dial.between("20", ["20", "20.01", "20 at 99.9"]) == ["20 at 92.93", "20 at 99.68"]
 
 
+def test_an_objective_is_tried_with_another_money(dial):
+    assert dial.paid_with("20 at 99.9", 17.46) == "20 at 99.9 for 17.5"
+    assert dial.paid_with("0 for 3", 1.5) == "0 for 1.5"
+
+
+def test_what_is_soon_enough_but_too_dear_is_what_money_is_for(benchmark_module):
+    """Not what is dearer and later, or cheaper already, nor what has a budget; the cheapest first."""
+    choice = benchmark_module("elasticity_choice")
+    costs = {"2": (5, 130), "5": (9, 110), "10": (10, 120), "20": (11, 105), "60": (8, 90), "5 for 12": (9, 108)}
+    row = {
+        "known": {"keda": {"choose": {"p99": 10, "instance_s": 100}}},
+        "ours": {aim: {"choose": {"p99": p99, "instance_s": cost}} for aim, (p99, cost) in costs.items()},
+    }
+    assert choice.too_dear(row, "keda") == ["5", "10", "2"]
+
+
+def test_a_rule_that_costs_less_is_met_with_its_own_money(benchmark_module, monkeypatch):
+    """A fixed fleet of ten, against nobody may wait: that is tried for the money of ten, and for a little less."""
+    cells = benchmark_module("elasticity_cells")
+    monkeypatch.setattr(cells, "KNOWN", ("static 10",))
+    setting = replace(
+        cells.SETTINGS["cloud"],
+        aims=("0", "60"),
+        shown=("0", "0", "0"),
+        loose="0",
+        seeds={"choose": (1,), "report": (2,)},
+    )
+    row = {"service": "3", "workload": "steady", "known": {}, "ours": {}}
+    cells.Measuring(row, setting, Workload.__new__(Workload)).fill()
+    tried = sorted(float(aim.removeprefix("0 for ")) for aim in row["ours"] if " for " in aim)
+    assert tried[-1] == pytest.approx(10.0, rel=0.02)
+    assert 0.97 * tried[-1] == pytest.approx(tried[-2], rel=0.01)
+
+
 def test_a_rule_that_is_not_matched_is_met_by_finer_objectives(benchmark_module, monkeypatch):
     """`naive` serves one request for one boot; of these two objectives one keeps a worker for an hour too long."""
     cells, choice = benchmark_module("elasticity_cells"), benchmark_module("elasticity_choice")

@@ -71,17 +71,19 @@ spells = st.lists(
     seed=st.integers(0, 1000),
     more=st.sampled_from((2, 5, 20)),
     service_s=st.sampled_from((0.05, 1.0, 5.0)),
+    work=st.sampled_from(("{0}", "exp:{0}", "lognormal:{0}:3")),
     ratio=st.sampled_from((0.05, 0.2, 0.5, 1.0, 1.3, 1.8)),
     capacity=st.sampled_from((1, 4)),
 )
 @SLOW
-def test_one_request_more_or_many_never_cost_a_worker(world, spells, seed, more, service_s, ratio, capacity):
+def test_one_request_more_or_many_never_cost_a_worker(world, spells, seed, more, service_s, work, ratio, capacity):
     """Objectives from far below a boot to far above."""
     fleet = replace(WORLDS[world], capacity=capacity)
     arrivals = drawn(spells, fleet.tick_s, seed)
     if arrivals.size:
         tempted = Tempted(ours(Objective(slo_s=ratio * fleet.boot.mean_s), fleet), more)
-        run(arrivals, service_s, world=fleet, rule=tempted)
+        services_s = durations(work.format(service_s)).draw(np.random.default_rng(seed), arrivals.size)
+        run(arrivals, services_s, world=fleet, rule=tempted)
         assert not tempted.lost
 
 

@@ -20,6 +20,14 @@ def test_flapping_demand_does_not_make_the_fleet_flap():
     assert sum(look.start for look in late) <= 19
 
 
+@pytest.mark.parametrize("half_s", [45, 60, 75])
+def test_work_that_comes_and_goes_about_as_fast_as_a_worker_boots_finds_somebody(half_s):
+    """Whoever boots is there when the work is over, and gone again when the next comes: all would be late for ever."""
+    arrivals = np.concatenate([np.linspace(start, start + half_s, 5 * half_s) for start in range(0, 3600, 2 * half_s)])
+    result = run(np.sort(arrivals), 2.0, duration_s=3600, warmup_s=1200)
+    assert np.mean(result.waits_s > 2.0) < 0.01
+
+
 def test_a_clock_that_jumps_changes_no_worker_at_work_and_starts_no_crowd():
     """An hour back or a day forward: the next decision is about the requests that are there."""
     rule = ours()

@@ -66,7 +66,7 @@ class Idleness:
         if not busy and total == total_before:
             sized = self if self.since_s is None else self._sized(now_s, total, pace)
             return replace(sized, since_s=now_s if self.since_s is None else self.since_s, last_s=last_s)
-        if self.since_s is None or not total_before or now_s - self.since_s < pace.boot_s:
+        if self.since_s is None or not total_before or self.quiet_s(now_s) < pace.boot_s:
             return replace(self._sized(now_s, total, pace), since_s=None, last_s=last_s)
         gaps = (*self.gaps, (self.quiet_s(now_s), pace.at_once(total - total_before, 0.0)))[-_KEPT:]
         return Idleness(gaps=gaps, last_s=last_s, onset_s=now_s, onset_total=total_before)

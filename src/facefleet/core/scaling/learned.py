@@ -8,8 +8,8 @@ from facefleet.core.scaling.forecast import Arrivals, Season
 from facefleet.core.scaling.idle import Idleness, Pace
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.persistence import Outlook, Persistence
+from facefleet.core.scaling.service import Service
 
-_STEADY = 1000  # requests after which old service times begin to be forgotten
 _JUMP = 20.0  # a tick this many times the one before is a clock that jumped or a controller that slept
 
 
@@ -21,7 +21,6 @@ class Learned:
         now_s: when it last learned; None before the first observation.
         tick_s: how long after the observation before that was.
         persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
-        service_s, measured: mean service time of one request, None before the first, and how many it is the mean of.
         tried_s: since when there is somebody for the requests that wait or are worked on; None while there is not.
     """
 
@@ -30,11 +29,10 @@ class Learned:
     seasons: tuple[Season, ...] = ()
     idleness: Idleness = field(default_factory=Idleness)
     levels: Levels = field(default_factory=Levels)
+    service: Service = field(default_factory=Service)
     now_s: float | None = None
     tick_s: float = 1.0
     total: int = 0
-    service_s: float | None = None
-    measured: int = 0
     tried_s: float | None = None
     read_total: int = 0
     read_finished: int = 0
@@ -53,7 +51,9 @@ class Learned:
         read = max(seen.enqueued_total, seen.finished_total + seen.visible + seen.in_flight)
         total = self.total + max(0, read - self.read_total)
         messages = seen.visible + seen.in_flight
-        service_s, measured = self._service(seen)
+        service = self.service.add(
+            seen.finished_total - self.read_finished, (seen.busy_ms_total - self.read_busy_ms) / 1000
+        )
         arrivals, tick_s = self.arrivals.add(seen.now_s, total), self._tick_s(seen.now_s)
         horizon_s = seen.boot_s * slow(seen.boot_spread) + tick_s
         trend, mean_hz = arrivals.trend(tick_s), arrivals.within(horizon_s) / horizon_s
@@ -73,13 +73,17 @@ class Learned:
             now_s=seen.now_s,
             tick_s=tick_s,
             total=total,
-            service_s=service_s,
-            measured=measured,
+            service=service,
             tried_s=self._tried_s(seen.now_s) if messages and seen.count(WorkerState.RUNNING) else None,
             read_total=read,
             read_finished=seen.finished_total,
             read_busy_ms=seen.busy_ms_total,
         )
+
+    @property
+    def service_s(self) -> float | None:
+        """Mean service time of one request; None before the first."""
+        return self.service.mean_s
 
     def rate_hz(self, ahead_s: float) -> float:
         """Return the requests a second to reckon with `ahead_s` from now, if the load goes on as it is."""
@@ -109,13 +113,3 @@ class Learned:
             return self.tick_s
         tick_s = now_s - self.now_s
         return self.tick_s if self.arrivals.known_s and tick_s > _JUMP * self.tick_s else tick_s
-
-    def _service(self, seen: Observation) -> tuple[float | None, int]:
-        """Average over all requests at first, over the last thousand or so later on."""
-        count = seen.finished_total - self.read_finished
-        spent_s = (seen.busy_ms_total - self.read_busy_ms) / 1000
-        if count <= 0 or spent_s <= 0:
-            return self.service_s, self.measured
-        measured = min(self.measured + count, max(_STEADY, count))
-        before = self.service_s or 0.0
-        return before + (spent_s - count * before) / measured, measured

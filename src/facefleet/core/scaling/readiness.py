@@ -45,6 +45,7 @@ def _headroom(view: View) -> float:
         in_service=view.crew.busy,
         rate_hz=view.learned.lasting_hz(view.boot_s),
         service_s=view.learned.service_s,
+        variability=view.learned.service.variability,
         blind_s=view.blind_s,
         slo_s=view.objective.slo_s,
         late_share=view.objective.late_share / view.cold.late_alone,

@@ -44,14 +44,23 @@ def sigmas(at: float) -> float:
 
 
 def slots_ahead(
-    *, in_service: float, rate_hz: float, service_s: float, blind_s: float, slo_s: float, late_share: float, most: int
+    *,
+    in_service: float,
+    rate_hz: float,
+    service_s: float,
+    variability: float,
+    blind_s: float,
+    slo_s: float,
+    late_share: float,
+    most: int,
 ) -> float:
     """Return the slots needed `blind_s` from now, before which nothing ordered later can help; at most `most`.
 
     With enough slots, of the requests in service exp(-t/S) still are after t, and a (1 - exp(-t/S)) new ones have come
     (M/M/inf, transient). What steady state needs beyond the mean covers fluctuations whose variance has grown
     to a (1 - exp(-t/S)) by then. So a fleet that starts at once follows the requests one by one, and one that boots
-    slowly keeps the headroom of steady state.
+    slowly keeps the headroom of steady state. How service times vary hardly changes how many wait; for how long is in
+    proportion to (1 + variability) / 2 (Allen and Cunneen's approximation of M/G/m).
 
     Of loads that need the same number of slots m, the least counts, m - 1 less what that needs beyond: so the answer
     stays the same for these, and a fleet does not follow each quiver of the rate; and it never falls as the rate rises.
@@ -65,7 +74,7 @@ def slots_ahead(
     if offered >= most:  # the recursion would run on for as long as a wrong count is large
         return most
     rounded = _GRID ** math.ceil(math.log(offered, _GRID))  # up, so that few values are ever computed
-    needed = erlang_slots(rounded, slo_s / service_s, late_share)
+    needed = erlang_slots(rounded, slo_s / (service_s * (1 + variability) / 2), late_share)
     whole, beyond = math.ceil(needed), needed - rounded
     least = whole - 1 - beyond
     return still + least * settled + (whole - least) * math.sqrt(settled)

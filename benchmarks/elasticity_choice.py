@@ -5,6 +5,7 @@ import numpy as np
 from elasticity_aims import BUDGET
 
 CLEARLY = 0.8  # of another's wait or cost
+TOLERANCE = 1.02  # of the same
 FLOOR_S = 0.1  # waits below are alike to anybody
 
 
@@ -38,13 +39,14 @@ def together(row: dict, policy: str, aim: str) -> tuple[float, float]:
 
 
 def too_dear(row: dict, policy: str) -> list[str]:
-    """Return the objectives at which ours waits no longer than a rule on the choosing seeds but costs more.
+    """Return the objectives at which ours waits about as long as a rule, or less, on the choosing seeds but costs more.
 
     The cheapest first; without those that have a budget.
     """
     theirs, ours = row["known"][policy]["choose"], row["ours"]
     pairs = {aim: ratios(ours[aim]["choose"], theirs) for aim in ours if BUDGET not in aim}
-    return sorted((aim for aim, (wait, cost) in pairs.items() if wait <= 1 < cost), key=lambda aim: pairs[aim][1])
+    dear = [aim for aim, (wait, cost) in pairs.items() if wait <= TOLERANCE and cost > 1]
+    return sorted(dear, key=lambda aim: pairs[aim][1])
 
 
 def candidates(row: dict, policy: str) -> list[str]:

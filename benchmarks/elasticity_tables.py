@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from elasticity_aims import BUDGET
 from elasticity_cells import KNOWN, SETTINGS
-from elasticity_choice import CLEARLY, candidates, ranked, ratios
+from elasticity_choice import CLEARLY, TOLERANCE, candidates, ranked, ratios
 
-TOLERANCE, NEAR = 1.02, 1.5
+NEAR = 1.5
 Results = dict[str, list[dict]]
 
 

@@ -20,7 +20,7 @@ KNOWN = ("naive", "naive+pending", "backlog", "keda", "kpa", "hpa", "rayserve", 
 WORKLOADS = ("steady", "diurnal", "spiky", "trickle", "bursts", "single", "azure")
 SEEDS = {"choose": (1, 7, 11), "report": (1401, 1402, 1403, 1404)}
 MANY = {"choose": tuple(range(1, 13)), "report": tuple(range(1401, 1413))}
-FEW = {"choose": SEEDS["choose"][:2], "report": (1401, 1402, 1403)}
+FEW = {"choose": SEEDS["choose"][:2], "report": (1301, 1302, 1303)}
 SHORT = ("single", "azure")  # one rush, or one boot, decides: on few seeds, a few boots
 BOUNDS = Bounds(minimum=0, maximum=19)
 # An hour to learn what repeats; elsewhere the cold start, alike for all, is left out. The trace is counted whole.

@@ -1,8 +1,8 @@
 """Idle times, and when work may come again after one.
 
 Source: Shahrad et al., "Serverless in the Wild", USENIX ATC 2020: keep a histogram of idle times, let the fleet go
-after work and have it back before the next. Here the histogram is the last idle times themselves, where the fleet
-idled for at least one boot, counted from the last request before; and each keeps how much came after it. When to have
+after work and have it back before the next. Here the histogram is the last idle times themselves, where all was done
+and nothing had come for at least one boot; and each keeps how much came after it. When to have
 how many back is decided in `prewarm`.
 """
 

@@ -78,7 +78,7 @@ def test_work_that_takes_a_hundred_times_as_long_from_one_day_to_the_next_is_not
 
 @pytest.mark.parametrize("spec", ["3", "lognormal:3:0.5", "exp:3", "lognormal:3:2"])
 def test_an_objective_means_as_much_whatever_the_work_is_like(spec):
-    """Two seconds for 99 %. Regular work takes fewer workers; taken for exponential, 1.4 % of varied work is late."""
+    """Two seconds for 99 %. Regular work takes fewer workers; taken for exponential, 1.7 % of varied work is late."""
     late, paid_s = kept(spec)
     assert late < 0.01
     if spec == "3":
@@ -90,7 +90,7 @@ def kept(spec):
     rule, waits_s, paid_s = ours(Objective(slo_s=2.0), CLOUD), [], 0.0
     for seed in (31, 32, 33):
         load = synthetic("steady", Shape(rate_hz=10 / 3, duration_s=3600), seed)
-        services = durations(spec).draw(np.random.default_rng(seed), load.arrivals_s.size)
+        services = durations(spec).draw(np.random.default_rng([seed, 1]), load.arrivals_s.size)
         result = simulate(load, services, rule, bounds=BOUNDS, world=CLOUD, seed=seed, warmup_s=300)
         waits_s.append(result.waits_s)
         paid_s += result.billed_s

@@ -12,7 +12,7 @@ from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
 
 Gaps = tuple[tuple[float, float], ...]  # idle times in seconds, and how many came at once after each
-_KEPT = 24
+_KEPT = 48
 ENOUGH = 4  # idle times that make a pattern
 MARGIN = 0.02  # of an idle time, against a pattern that drifts
 _UNKNOWN_S = 3600.0  # without a pattern, work may come back for up to so long

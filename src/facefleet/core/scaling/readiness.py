@@ -66,7 +66,7 @@ def _return(view: View) -> float:
     idle, late_share = view.before.idleness, view.objective.late_share
     planned = 0.0
     if idle.compares and view.learned.service_s is not None:
-        planned = wanted(idle.gaps, _means(view), idle.quiet_s(view.seen.now_s))
+        planned = float(wanted(idle.gaps, _means(view), idle.quiet_s(view.seen.now_s)))
         if idle.foretells:
             return planned
     if view.cold.late <= late_share:

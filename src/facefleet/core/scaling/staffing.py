@@ -34,7 +34,7 @@ def erlang_slots(offered: float, wait_in_services: float, late_share: float) -> 
         late = math.log(waits) - (slots - offered) * wait_in_services
         if late <= aim:
             return slots - (slots - fewer) * (aim - late) / (late_of_fewer - late)
-        fewer, late_of_fewer = slots, late
+        fewer, late_of_fewer = float(slots), late
 
 
 @lru_cache

@@ -187,7 +187,32 @@ def test_the_reason_changes_only_in_its_numbers():
         for look in result.looks
     }
     before = "# waiting and # in work at #/s, not yet timed; # % within # s needs # against lateness and # in readiness"
-    assert skeletons == {f"{before}, so #, # are there or coming: {does}" for does in ("start #", "drain #", "hold")}
+    does = ("start #", "drain #", "hold", *(f"hold{why}" for why in HELD))
+    assert skeletons <= {f"{before}, so #, # are there or coming: {one}" for one in does}
+    assert any(one.endswith("hold") for one in skeletons)
+
+
+HELD = {
+    " until those coming are there": lambda look: look.pending > 0,
+    ", all are at work": lambda look: look.in_flight >= look.running > 0,
+    ", their time is paid for": lambda look: look.in_flight < look.running,
+    ", fewer than # were spare for # s": lambda look: look.in_flight < look.running,
+}
+
+
+def test_the_reason_says_why_more_stay_than_are_needed():
+    """A load by chance and a rush, with an objective that a boot fits into and one that it does not."""
+    by_chance = np.random.default_rng(1).uniform(0, 3600, 1800)
+    arrivals = np.sort(np.concatenate((by_chance, np.full(40, 3600.0))))
+    seen = set()
+    for slo_s in (20.0, 90.0):
+        for look in run(arrivals, 5.0, rule=ours(Objective(slo_s=slo_s), EC2), duration_s=5000).looks:
+            goal, have = map(int, re.findall(r"so (\d+), (\d+) are there", look.reason)[0])
+            why = re.sub(r"\d+", "#", look.reason.partition(": hold")[2].rstrip("."))
+            assert bool(why) == (have > goal and not look.drain)
+            assert not why or HELD[why](look)
+            seen.add(why)
+    assert seen == {"", *HELD}
 
 
 def test_the_fewer_may_be_late_the_longer_workers_stay_after_a_rush():

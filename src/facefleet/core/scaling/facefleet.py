@@ -107,6 +107,8 @@ class Facefleet:
             ordered_s=seen.now_s if start else memory.ordered_s,
         )
         does = f"start {start}" if start else f"drain {len(drain)}" if drain else "hold"
+        if have > goal and not drain:
+            does += self._holding(view, idle, seen.count(WorkerState.RUNNING) - goal)
         reason = f"{self._because(view, wants, affords)} {goal}, {have} are there or coming: {does}."
         return Decision(start=start, drain=drain, reason=reason), kept
 
@@ -142,6 +144,16 @@ class Facefleet:
         unused = _unused(view, spare, keep_s)
         ripe = [worker for worker in idle if self._paid_s(worker, view) <= view.learned.tick_s]
         return tuple(worker.worker_id for worker in ripe[: max(0, min(surplus, unused))])
+
+    def _holding(self, view: View, idle: list[Worker], surplus: int) -> str:
+        """Say why more workers stay than are needed."""
+        if surplus <= 0:
+            return " until those coming are there"
+        if not idle:
+            return ", all are at work"
+        if all(self._paid_s(worker, view) > view.learned.tick_s for worker in idle):
+            return ", their time is paid for"
+        return f", fewer than {surplus} were spare for {max(view.before.levels.cheapest_s, view.learned.tick_s):.0f} s"
 
     def _paid_s(self, worker: Worker, view: View) -> float:
         took_s = view.boot_s if worker.boot_s is None else worker.boot_s

@@ -19,7 +19,7 @@ from elasticity_aims import objective
 from elasticity_bounds import explain
 from elasticity_cells import SETTINGS, TRACE, WORKLOADS, Measuring, experiment
 from elasticity_choice import FLOOR_S
-from elasticity_tables import Results, missed, shortfalls, summary, tables
+from elasticity_tables import Results, lateness, missed, shortfalls, summary, tables
 from facefleet.lab.simulate import plot
 from facefleet.lab.simulate.workload import Workload, from_csv
 
@@ -133,6 +133,7 @@ def main() -> None:
             keep({key: [rows[name] for name in order if name[0] == key and name in rows] for key in SETTINGS})
     results = {key: [rows[name] for name in order if name[0] == key] for key in SETTINGS}
     insert(summary(results), "summary")
+    insert(lateness(results), "lateness")
     insert(shortfalls(results), "shortfalls")
     insert(tables(results), "tables")
     pictures(trace)

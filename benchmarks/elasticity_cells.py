@@ -53,7 +53,7 @@ class Setting:
     loose: str
     seeds: dict[str, tuple[int, ...]] = field(default_factory=lambda: SEEDS)
     many: dict[str, tuple[int, ...]] = field(default_factory=lambda: MANY)
-    trickle_h: dict[str, float] = field(default_factory=lambda: {"choose": 16.0, "report": 40.0})
+    trickle_h: dict[str, float] = field(default_factory=lambda: {"choose": 10.0, "report": 20.0})
 
     def seeds_of(self, workload: str, purpose: str) -> tuple[int, ...]:
         """Return the seeds that a workload is run with, to "choose" or to "report"."""
@@ -116,7 +116,7 @@ SETTINGS = {
         # Every look takes its time to simulate.
         seeds=FEW,
         many=FEW,
-        trickle_h={"choose": 8.0, "report": 18.0},
+        trickle_h={"choose": 5.0, "report": 9.0},
     ),
 }
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from elasticity_aims import BUDGET
-from elasticity_cells import KNOWN, SETTINGS
+from elasticity_cells import KNOWN, SETTINGS, WORKLOADS
 from elasticity_choice import CLEARLY, TOLERANCE, candidates, ranked, ratios
 
 NEAR = 1.5
@@ -90,7 +90,7 @@ def summary(results: Results) -> str:
     """Return one line a fleet: how often ours is no worse, clearly better, and near the clairvoyant."""
     columns = (
         *("fleet", "comparisons", "no worse, chosen before", "of these clearly better", "no worse, on the curve"),
-        "the same without a budget",
+        *("the same without a budget", "no worse at the default"),
         *("worse on both at the default", "within 1.5 x of the clairvoyant", "beyond, where chance forbids it"),
         "workloads with an objective within",
     )
@@ -102,20 +102,36 @@ def summary(results: Results) -> str:
         curve = len(pairs) - sum(len(missed(row)) for row in rows)
         unbudgeted = len(pairs) - sum(len(missed(row, without=BUDGET)) for row in rows)
         default = SETTINGS[key].shown[0]
-        dominated = sum(
-            min(ratios(row["ours"][default]["report"], row["known"][policy]["report"])) > TOLERANCE
-            for row in rows
-            for policy in KNOWN
-        )
+        usual = [
+            ratios(row["ours"][default]["report"], row["known"][policy]["report"]) for row in rows for policy in KNOWN
+        ]
+        unchosen = sum(max(pair) <= TOLERANCE for pair in usual)
+        dominated = sum(min(pair) > TOLERANCE for pair in usual)
         bounds = [row["bound"][aim] for row in rows for aim in SETTINGS[key].shown]
         near = sum(bound["instance_s"] <= NEAR * bound["clairvoyant"] for bound in bounds)
         never = sum(NEAR * bound["clairvoyant"] < min(bound["chance"], bound["instance_s"]) for bound in bounds)
         reached = sum(any(b["instance_s"] <= NEAR * b["clairvoyant"] for b in row["bound"].values()) for row in rows)
         lines.append(
             f"| {key} | {len(pairs)} | {_share(len(fine), pairs)} | {_share(clear, pairs)} | {_share(curve, pairs)} | "
-            f"{_share(unbudgeted, pairs)} | {_share(dominated, pairs)} | {_share(near, bounds)} | "
+            f"{_share(unbudgeted, pairs)} | {_share(unchosen, pairs)} | {_share(dominated, pairs)} | "
+            f"{_share(near, bounds)} | "
             f"{_share(never, bounds)} | {_share(reached, rows)} |"
         )
+    return "\n".join(lines)
+
+
+def lateness(results: Results) -> str:
+    """Return how many percent of the requests wait longer than the objective, by workload, fleet and work."""
+    fleets = [(key, service) for key in results for service in SETTINGS[key].services]
+    rows = {(key, row["service"], row["workload"]): row["ours"] for key, fleet in results.items() for row in fleet}
+    heads = [f"{key} {service}<br>{' / '.join(SETTINGS[key].shown)} s" for key, service in fleets]
+    lines = [f"| workload | {' | '.join(heads)} |", "|---" * (len(fleets) + 1) + "|"]
+    for name in WORKLOADS:
+        cells = [
+            " / ".join(f"{rows[key, service, name][aim]['report']['late']:.1f}" for aim in SETTINGS[key].shown)
+            for key, service in fleets
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

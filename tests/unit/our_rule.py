@@ -23,7 +23,7 @@ def run(arrivals, service_s, *, world=EC2, rule=None, duration_s=None, bounds=BO
     """Return what our rule, or another, does about requests that take so long each."""
     arrivals = np.asarray(arrivals, dtype=float)
     workload = Workload(name="test", arrivals_s=arrivals, duration_s=duration_s or float(arrivals[-1]) + 60)
-    services = np.full(arrivals.size, service_s)
+    services = np.broadcast_to(np.asarray(service_s, dtype=float), arrivals.shape)
     rule = rule or policy("facefleet", billing=world.billing)
     return simulate(workload, services, rule, bounds=bounds, world=world, seed=1, warmup_s=warmup_s)
 

@@ -215,6 +215,24 @@ def test_the_reason_says_why_more_stay_than_are_needed():
     assert seen == {"", *HELD}
 
 
+@pytest.mark.parametrize(("rate_hz", "service_s", "most"), [(0.3, 0.28, 1.2), (1.0, 0.28, 1.5), (2.0, 1.0, 4.5)])
+def test_silences_by_chance_are_no_reason_to_keep_more_than_the_load_needs(rate_hz, service_s, most):
+    """Photos at random: two or three boots without any are no pause after which many come back."""
+    world = World(boot=durations("2"), stop_s=1.0, tick_s=1.0, billing=Billing(minimum_s=30.0))
+    arrivals = np.sort(np.random.default_rng(3).uniform(0, 3600, int(3600 * rate_hz)))
+    result = run(arrivals, service_s, world=world, duration_s=3600, warmup_s=600)
+    assert np.mean(result.waits_s > 2.0) < 0.01
+    assert result.billed_s < most * 3000
+
+
+def test_small_batches_that_come_regularly_are_none_of_these():
+    """Three requests every 50 s, begun within 2 s where boots take 45 s, though no worker leaves in between."""
+    arrivals = (np.arange(60.0, 7200, 50)[:, None] + (0.0, 0.3, 0.9)).ravel()
+    services_s = durations("exp:1").draw(np.random.default_rng(1), arrivals.size)
+    result = run(arrivals, services_s, rule=ours(Objective(slo_s=2.0), EC2), warmup_s=1200)
+    assert np.mean(result.waits_s > 2.0) < 0.02
+
+
 def test_the_fewer_may_be_late_the_longer_workers_stay_after_a_rush():
     """Rushes at odd times: the fleet of one in 10,000 is there for more of them, and costs more."""
     rng = np.random.default_rng(5)

@@ -163,7 +163,7 @@ def test_the_mean_is_that_of_a_slow_boot_and_a_look():
     for number in range(60):
         total = 30 if number >= 20 else 0
         seen = replace(quiet, now_s=5.0 * number, enqueued_total=total, finished_total=total)
-        learned = learned.add(seen, slots=9, slo_s=2.0, regret_s=1.0)
+        learned = learned.add(seen, slots=9, slo_s=2.0, regret_s=1.0, minimum_s=60.0)
         if learned.persistence.mean_hz * learned.persistence.horizon_s == pytest.approx(30):
             counted_s.append(seen.now_s)
     assert counted_s[0] == 100.0
@@ -284,13 +284,50 @@ def test_it_is_too_soon_until_the_shortest_idle_time_to_reckon_with_is_a_boot_aw
 
 def test_how_long_a_burst_takes_to_be_done_does_not_blur_when_the_next_comes():
     """Bursts every ten minutes, done after five minutes at first and after one in the end."""
-    pace = Pace(tick_s=5.0, boot_s=45.0, reach_s=50.0, patience_s=10.0, apart_s=0.0)
+    pace = Pace(tick_s=5.0, boot_s=45.0, reach_s=50.0, leave_s=60.0, patience_s=10.0, apart_s=0.0)
     idle, total = Idleness(), 0
     for number, done_s in enumerate((300, 200, 100, 60, 60, 60)):
         for into_s in range(0, 600, 5):
             before, total = total, 40 * (number + 1)
-            idle = idle.add(600.0 * number + into_s, before, total, busy=into_s < done_s, pace=pace)
+            idle = idle.add(600.0 * number + into_s, before, total, busy=into_s < done_s, rate_hz=0.0, pace=pace)
     assert [gap_s for gap_s, _ in idle.gaps] == [600.0] * 5
+
+
+def play_requests(counts, idle=None, *, rate_hz):
+    """Return idle times after so many requests at each look, a second apart and done before the next."""
+    pace = Pace(tick_s=1.0, boot_s=2.0, reach_s=3.0, leave_s=30.0, patience_s=3.0, apart_s=0.0)
+    idle, total = idle or Idleness(), 1
+    for number, count in enumerate(counts):
+        before, total = total, total + count
+        idle = idle.add(float(number), before, total, busy=False, rate_hz=rate_hz, pace=pace)
+    return idle
+
+
+@pytest.mark.parametrize(
+    ("silence_s", "count", "rate_hz", "idle_times"),
+    [
+        (2, 1, 1.0, 0),  # one in seven looks is followed by such a one
+        (1, 9, 1.0, 0),  # less than a boot
+        (2, 5, 1.0, 1),  # so many do not come at once by chance
+        (20, 1, 1.0, 1),  # nor does nobody for so long
+        (20, 1, 0.3, 0),
+        (29, 1, 0.1, 0),
+        (30, 1, 0.1, 1),  # a worker may leave in the meantime
+        (20, 1, 0.05, 1),  # one or two in that time are no load
+    ],
+)
+def test_an_idle_time_is_a_silence_that_the_load_does_not_explain(silence_s, count, rate_hz, idle_times):
+    """Looks a second apart, boots of two seconds, half a minute for a start."""
+    idle = play_requests([1, *[0] * (silence_s - 1), count], rate_hz=rate_hz)
+    assert len(idle.gaps) == idle_times
+
+
+def test_what_was_taken_for_an_idle_time_by_chance_is_forgotten_and_nights_are_not():
+    """Four silences by chance for each; those in which workers may leave stay."""
+    night, by_chance = (30_000.0, 3.0), (2.0, 2.0)
+    idle = Idleness(gaps=(by_chance, night, by_chance, night))
+    gaps = [play_requests([1] + [0, 0, 1] * count, idle, rate_hz=1.0).gaps for count in (3, 4, 8, 40)]
+    assert gaps == [idle.gaps, (night, by_chance, night), (night, night), (night, night)]
 
 
 def test_nobody_is_kept_for_longer_than_an_hour_for_idle_times_of_days():

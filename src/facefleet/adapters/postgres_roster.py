@@ -77,10 +77,10 @@ class PostgresRoster:
 
     Args:
         silent_s: after this long without a heartbeat a worker counts as gone.
-        kept_decisions: how long the history is.
+        kept_decisions: how long the history is; a reading each ten seconds fills it in 17 days.
     """
 
-    def __init__(self, database: Database, *, silent_s: float = 10.0, kept_decisions: int = 100_000) -> None:
+    def __init__(self, database: Database, *, silent_s: float = 10.0, kept_decisions: int = 150_000) -> None:
         self._database = database
         self._silent_s = silent_s
         self._kept_decisions = kept_decisions

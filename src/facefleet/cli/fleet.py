@@ -49,7 +49,7 @@ def explain(
     """)
 )
 def history(*, url: Url = None) -> None:
-    """Print about a week of decisions and readings, oldest first, as JSON lines."""
+    """Print about two weeks of decisions and readings, oldest first, as JSON lines."""
     with connect(url) as client:
         for line in client.lines("/v1/fleet/history"):
             typer.echo(line)

@@ -98,7 +98,7 @@ async def list_decisions(room: RoomGiven, query: Annotated[DecisionsQuery, Query
 
 @router.get("/v1/fleet/history", response_class=StreamingResponse, responses={200: {"content": {_LINES: {}}}})
 async def stream_history(room: RoomGiven) -> StreamingResponse:
-    """Stream all decisions that are kept, about a week's, oldest first: JSON lines for `simulate --from-history`."""
+    """Stream all decisions that are kept, about two weeks', oldest first: JSON lines for `simulate --from-history`."""
     lines = _lines(room.service.roster)
     first = await anext(lines)  # a database that is away is told by the status, which nothing can change afterwards
     return StreamingResponse(_joined(first, lines), media_type=_LINES)

@@ -12,7 +12,7 @@ from facefleet.ports import Recorded
 class MemoryRoster:
     """What the rooms of one process know of each other."""
 
-    def __init__(self, *, clock: Callable[[], float], silent_s: float = 10.0, kept_decisions: int = 100_000) -> None:
+    def __init__(self, *, clock: Callable[[], float], silent_s: float = 10.0, kept_decisions: int = 150_000) -> None:
         self._clock = clock
         self._silent_s = silent_s
         self._reports: dict[str, WorkerReport] = {}

@@ -122,6 +122,7 @@ class Facefleet:
             slots=bounds.maximum * seen.capacity,
             slo_s=self.objective.slo_s,
             regret_s=price * max(0.0, blind_s),
+            minimum_s=self.billing.minimum_s,
         )
         return View(
             seen=seen,

@@ -2,8 +2,8 @@
 
 Source: Shahrad et al., "Serverless in the Wild", USENIX ATC 2020: keep a histogram of idle times, let the fleet go
 after work and have it back before the next. Here the histogram is the last idle times themselves, where all was done
-and nothing had come for at least one boot; and each keeps how much came after it. When to have
-how many back is decided in `prewarm`.
+and nothing had come for at least one boot; and each keeps how much came after it. A silence that chance explains is
+none of them, where requests come too often for a worker to leave. When to have how many back is decided in `prewarm`.
 """
 
 import math
@@ -14,6 +14,10 @@ from statistics import NormalDist, fmean, stdev
 Gaps = tuple[tuple[float, float], ...]  # idle times in seconds, and how many came at once after each
 _KEPT = 48
 ENOUGH = 4  # idle times that make a pattern
+_SOME = 3.0  # requests in the time for which it pays no worker to leave make a load
+_CHANCE = 15.0  # of them that do not come: chance does that once in three million times
+_SIGMAS = 3.0  # by which what comes at once must differ from chance
+_DOUBTS = 4  # silences by chance for which one short idle time is forgotten
 MARGIN = 0.02  # of an idle time, against a pattern that drifts
 _UNKNOWN_S = 3600.0  # without a pattern, work may come back for up to so long
 
@@ -26,6 +30,7 @@ class Pace:
         tick_s: from one look to the next.
         boot_s: of a worker.
         reach_s: how long it takes until a worker ordered when work came back is there, even if it boots slowly.
+        leave_s: for less it pays no worker to leave: a boot, or what a start is charged with at least.
         patience_s: objective plus service time: in it, one slot begins one request more.
         apart_s: how long one request occupies the largest fleet, which who comes with many others has to wait at least.
     """
@@ -33,6 +38,7 @@ class Pace:
     tick_s: float
     boot_s: float
     reach_s: float
+    leave_s: float
     patience_s: float
     apart_s: float
 
@@ -50,26 +56,58 @@ class Idleness:
         gaps: (seconds from the last request before idling to the first after, requests that came at once then), oldest
             first. From the last request, as how long a burst takes to be done says nothing of when the next comes.
         since_s: since when nothing has come or been left to do; None while there is work.
+        rate_hz: at which requests came then.
+        chance: silences that chance explains, since one was last forgotten for these.
         last_s: when a request was last seen to have come; the first look if none was.
         onset_s, onset_total: when work last came after idling, and how many requests had come before.
     """
 
     gaps: Gaps = ()
     since_s: float | None = None
+    rate_hz: float = 0.0
+    chance: int = 0
     last_s: float | None = None
     onset_s: float | None = None
     onset_total: int = 0
 
-    def add(self, now_s: float, total_before: int, total: int, *, busy: bool, pace: Pace) -> "Idleness":
-        """Return what is known after one more look: the total of requests before it and now, and if there is work."""
+    def add(self, now_s: float, total_before: int, total: int, *, busy: bool, rate_hz: float, pace: Pace) -> "Idleness":
+        """Return what is known after one more look.
+
+        Args:
+            now_s: when.
+            total_before, total: requests so far, at the look before and now.
+            busy: whether there is work.
+            rate_hz: at which requests came over the last `leave_s`.
+            pace: of the fleet.
+        """
         last_s = now_s if total > total_before or self.last_s is None else self.last_s
         if not busy and total == total_before:
             sized = self if self.since_s is None else self._sized(now_s, total, pace)
-            return replace(sized, since_s=now_s if self.since_s is None else self.since_s, last_s=last_s)
-        if self.since_s is None or not total_before or self.quiet_s(now_s) < pace.boot_s:
+            return sized if self.since_s is not None else replace(sized, since_s=now_s, last_s=last_s, rate_hz=rate_hz)
+        quiet_s, came = self.quiet_s(now_s), total - total_before
+        if self.since_s is None or not total_before or quiet_s < pace.boot_s:
             return replace(self._sized(now_s, total, pace), since_s=None, last_s=last_s)
-        gaps = (*self.gaps, (self.quiet_s(now_s), pace.at_once(total - total_before, 0.0)))[-_KEPT:]
-        return Idleness(gaps=gaps, last_s=last_s, onset_s=now_s, onset_total=total_before)
+        if self._is_chance(quiet_s, came, pace):
+            return replace(self._goes_on(pace), since_s=None, last_s=last_s)
+        gaps = (*self.gaps, (quiet_s, pace.at_once(came, 0.0)))[-_KEPT:]
+        return Idleness(gaps=gaps, chance=self.chance, last_s=last_s, onset_s=now_s, onset_total=total_before)
+
+    def _is_chance(self, quiet_s: float, came: int, pace: Pace) -> bool:
+        """Return whether a silence may be what chance makes of a load that goes on.
+
+        That is, too short for a worker to leave, and no surprise; and no more came at once after it than in any look.
+        """
+        missed, usual = self.rate_hz * quiet_s, self.rate_hz * pace.tick_s
+        dense = self.rate_hz * pace.leave_s >= _SOME and quiet_s < pace.leave_s
+        return dense and missed < _CHANCE and came <= usual + _SIGMAS * math.sqrt(usual)
+
+    def _goes_on(self, pace: Pace) -> "Idleness":
+        """Return the same after one more silence by chance: of each few of these, one was taken for an idle time."""
+        if self.chance + 1 < _DOUBTS:
+            return replace(self, chance=self.chance + 1, onset_s=None)
+        short = next((number for number, (quiet_s, _) in enumerate(self.gaps) if quiet_s < pace.leave_s), None)
+        gaps = self.gaps if short is None else self.gaps[:short] + self.gaps[short + 1 :]
+        return replace(self, gaps=gaps, chance=0, onset_s=None)
 
     def _sized(self, now_s: float, total: int, pace: Pace) -> "Idleness":
         """Count what comes after an onset, until a worker ordered at the onset is there."""

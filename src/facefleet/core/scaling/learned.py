@@ -38,7 +38,7 @@ class Learned:
     read_finished: int = 0
     read_busy_ms: float = 0.0
 
-    def add(self, seen: Observation, *, slots: int, slo_s: float, regret_s: float) -> "Learned":
+    def add(self, seen: Observation, *, slots: int, slo_s: float, regret_s: float, minimum_s: float) -> "Learned":
         """Return what is known after one more observation.
 
         Args:
@@ -47,6 +47,7 @@ class Learned:
             slo_s: how long a request may wait.
             regret_s: what it costs, in worker-seconds, that one who was stopped is back too late. Not the boot: work
                 that can wait for it is often done by those who stay.
+            minimum_s: what a start is charged with at least.
         """
         read = max(seen.enqueued_total, seen.finished_total + seen.visible + seen.in_flight)
         total = self.total + max(0, read - self.read_total)
@@ -61,6 +62,7 @@ class Learned:
             tick_s=tick_s,
             boot_s=max(seen.boot_s, 1e-3),
             reach_s=horizon_s,
+            leave_s=max(seen.boot_s, minimum_s, 1e-3),
             patience_s=slo_s + (self.service_s or max(seen.boot_s, 1e-3)),
             apart_s=(self.service_s or 0.0) / max(1, slots),
         )
@@ -68,7 +70,14 @@ class Learned:
             arrivals=arrivals,
             persistence=self.persistence.add(seen.now_s, self.total, total, trend, horizon_s, mean_hz=mean_hz),
             seasons=tuple(season.add(seen.now_s, total) for season in self.seasons),
-            idleness=self.idleness.add(seen.now_s, self.total, total, busy=messages > 0, pace=pace),
+            idleness=self.idleness.add(
+                seen.now_s,
+                self.total,
+                total,
+                busy=messages > 0,
+                rate_hz=arrivals.within(pace.leave_s) / pace.leave_s,
+                pace=pace,
+            ),
             levels=self.levels.add(seen.now_s, min(messages, slots), regret_s),
             now_s=seen.now_s,
             tick_s=tick_s,

@@ -98,6 +98,7 @@ SETTINGS = {
         ),
         shown=("2", "30", "35"),
         loose="60",
+        trickle_h={"choose": 5.0, "report": 10.0},
     ),
     "processes": Setting(
         title="boot 1 s, as local processes; at least 30 s charged, looked at every second",
@@ -116,7 +117,7 @@ SETTINGS = {
         # Every look takes its time to simulate.
         seeds=FEW,
         many=FEW,
-        trickle_h={"choose": 5.0, "report": 9.0},
+        trickle_h={"choose": 2.5, "report": 6.0},
     ),
 }
 

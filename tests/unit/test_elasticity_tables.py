@@ -85,3 +85,19 @@ def test_luck_on_one_seed_is_not_set_off_against_a_loss_on_another(elasticity, r
     lucky["choose"]["each"] = [{"p99": 1.0, "instance_s": 500.0}, {"p99": 15.0, "instance_s": 500.0}]
     row["ours"]["2"] = lucky
     assert elasticity.match(row, "keda")[0] == "30"
+
+
+def test_the_default_is_set_against_each_rule_with_nothing_chosen(elasticity, row):
+    """Ours at 2 s waits 1 s for 1,500: no worse than a rule that is as slow and costs twice that, and than no other."""
+    row["known"]["hpa"] = measured(1.0, 3000.0)
+    assert "| 8 (89%) | 1 (11%) | 0 (0%) |" in elasticity.summary({"cloud": [row]})
+
+
+def test_how_often_the_objective_is_kept_stands_by_workload(elasticity, row):
+    """In percent of the requests, for the three objectives with a column."""
+    for aim, late in (("2", 12.34), ("30", 0.5), ("35", 0.0)):
+        row["ours"][aim]["report"] |= {"late": late}
+    rows = [row | {"workload": name} for name in elasticity.WORKLOADS]
+    text = elasticity.lateness({"cloud": rows})
+    assert "2 / 30 / 35 s |" in text
+    assert "| bursts | 12.3 / 0.5 / 0.0 |" in text

@@ -215,7 +215,13 @@ def test_the_reason_says_why_more_stay_than_are_needed():
     assert seen == {"", *HELD}
 
 
-@pytest.mark.parametrize(("rate_hz", "service_s", "most"), [(0.3, 0.28, 1.2), (1.0, 0.28, 1.5), (2.0, 1.0, 4.5)])
+def test_a_worker_without_work_is_said_to_stay_for_its_minute_only_while_that_lasts():
+    """Ordered at 60 s, there at 105 and done at 110; its minute is over at 120."""
+    looks = run([60.0], 5.0, rule=ours(LOOSE, EC2), duration_s=600).looks
+    assert [look.at_s for look in looks if look.reason.endswith("hold, their time is paid for.")] == [110.0]
+
+
+@pytest.mark.parametrize(("rate_hz", "service_s", "most"), [(1.0, 0.28, 1.5), (2.0, 1.0, 4.5)])
 def test_silences_by_chance_are_no_reason_to_keep_more_than_the_load_needs(rate_hz, service_s, most):
     """Photos at random: two or three boots without any are no pause after which many come back."""
     world = World(boot=durations("2"), stop_s=1.0, tick_s=1.0, billing=Billing(minimum_s=30.0))

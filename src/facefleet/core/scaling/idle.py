@@ -82,8 +82,9 @@ class Idleness:
         """
         last_s = now_s if total > total_before or self.last_s is None else self.last_s
         if not busy and total == total_before:
-            sized = self if self.since_s is None else self._sized(now_s, total, pace)
-            return sized if self.since_s is not None else replace(sized, since_s=now_s, last_s=last_s, rate_hz=rate_hz)
+            if self.since_s is not None:
+                return self._sized(now_s, total, pace)
+            return replace(self, since_s=now_s, last_s=last_s, rate_hz=rate_hz)
         quiet_s, came = self.quiet_s(now_s), total - total_before
         if self.since_s is None or not total_before or quiet_s < pace.boot_s:
             return replace(self._sized(now_s, total, pace), since_s=None, last_s=last_s)

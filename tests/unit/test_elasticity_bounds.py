@@ -174,6 +174,30 @@ def test_who_is_told_of_spikes_pays_less_than_a_fixed_fleet_and_more_than_the_wo
     assert spiky.draw(3)[1].sum() < references.spiky(spiky, p99_s, 3) < fixed_s
 
 
+@pytest.mark.parametrize(
+    ("quiet", "rush", "service", "nearly"),
+    [(17, 19, "exp:1", 0.9), (14, 19, "exp:1", 0.75), (19, 19, "exp:5", 0.75), (10, 19, "exp:5", 0.5)],
+)
+def test_who_is_told_of_spikes_when_they_are_there_pays_no_less_than_the_bound(
+    benchmark_module, chance, quiet, rush, service, nearly
+):
+    references, hours = benchmark_module("elasticity_references"), 20
+    spiky = cell("spiky", service, hours=hours, rate_hz=10 / durations(service).mean_s)
+    told = references.Told(quiet=quiet, rush=rush, spikes_s=references.spikes_s(hours * 3600.0, 2))
+    p99_s, paid_s = references.played(spiky, told, 2)
+    work_s = float(spiky.draw(2)[1].sum())
+    law = sample(chance, 1, hours * 3600.0, service=service, p99_s=p99_s)
+    bound_s = benchmark_module("elasticity_spikes").spiky(replace(law, work_s=work_s))
+    assert nearly * paid_s < bound_s < paid_s
+
+
+def test_chance_may_decide_how_many_wait_for_a_spike(benchmark_module):
+    fewest = benchmark_module("elasticity_spikes").fewest
+    assert fewest(np.array([10.0, 9.0, 8.0, 0.0]), 5.0) == 1.5  # nobody and three, half of the time each
+    assert fewest(np.array([10.0, 4.0, 1.0, 0.0]), 4.0) == 1.0
+    assert fewest(np.array([10.0, 4.0]), 10.0) == fewest(np.array([10.0, 4.0]), 3.0) == 0.0
+
+
 def test_a_rule_tuned_in_hindsight_scales_up_and_keeps_few_and_lets_them_go(benchmark_module):
     """A minute of requests, then nothing for an hour: it goes back to a few when calm, and to nobody later."""
     references = benchmark_module("elasticity_references")

@@ -5,7 +5,8 @@ Three questions, each answered in slots; the highest answer counts:
 1. *Lateness.* Which requests will be late unless a worker is ordered now, and how few workers keep all deadlines?
    (`lateness`)
 2. *Headroom.* If the objective is shorter than a boot, requests that have not come yet are late already unless somebody
-   is there for them: Erlang's C over the forecast rate. (`readiness`, `staffing`, `forecast`)
+   is there for them: Erlang's C over the forecast rate, and over the rate to which such a load has often risen at once.
+   (`readiness`, `staffing`, `forecast`, `rises`)
 3. *Return.* After the fleet went idle, may work come back before a worker ordered then would be there? Until idle times
    tell, it may for up to an hour; then a plan made of them says when to have how many back. (`readiness`, `idle`,
    `prewarm`)
@@ -26,7 +27,9 @@ from facefleet.core.scaling.forecast import Season
 from facefleet.core.scaling.lateness import SLIVER, workers_against_lateness
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.moves import clamp, committed, idle_workers
-from facefleet.core.scaling.readiness import slots_in_readiness
+from facefleet.core.scaling.persistence import NOTHING
+from facefleet.core.scaling.readiness import kept_hz, reserved_hz, slots_in_readiness
+from facefleet.core.scaling.rises import Rises
 from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.core.scaling.view import UNSEEN_S, View, crew
 from facefleet.core.scaling.window import Window
@@ -49,6 +52,7 @@ class FacefleetMemory:
     """
 
     learned: Learned
+    rises: Rises = field(default_factory=Rises)
     spare: Window = field(default_factory=Window)
     readiness: Window = field(default_factory=Window)
     purse: Purse = field(default_factory=Purse)
@@ -77,12 +81,12 @@ class Facefleet:
 
     def learn(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> FacefleetMemory:
         """Return what is known after something that is past; planning for it would take most of the time."""
-        learned = self._view(seen, bounds, memory.learned).learned
-        return replace(memory, learned=learned.remembered())
+        view = self._view(seen, bounds, memory)
+        return replace(memory, learned=view.learned.remembered(), rises=_rises(view))
 
     def decide(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> tuple[Decision, FacefleetMemory]:
         """Answer the three questions; start or drain by the highest answer."""
-        view = self._view(seen, bounds, memory.learned)
+        view = self._view(seen, bounds, memory)
         back_s = 0.0 if view.over else view.boot_s
         readiness = memory.readiness.add(seen.now_s, slots_in_readiness(view), span_s=back_s)
         idle = idle_workers(seen)
@@ -100,6 +104,7 @@ class Facefleet:
             drain = _unaffordable(seen, seen.count(WorkerState.RUNNING) - max(int(affords), bounds.minimum))
         kept = FacefleetMemory(
             learned=view.learned,
+            rises=_rises(view),
             spare=spare,
             readiness=readiness,
             purse=purse,
@@ -112,7 +117,8 @@ class Facefleet:
         reason = f"{self._because(view, wants, affords)} {goal}, {have} are there or coming: {does}."
         return Decision(start=start, drain=drain, reason=reason), kept
 
-    def _view(self, seen: Observation, bounds: Bounds, before: Learned) -> View:
+    def _view(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> View:
+        before = memory.learned
         boot_s = max(seen.boot_s, 1e-3)
         slow_s = boot_s * slow(seen.boot_spread) + before.tick_s
         blind_s = slow_s - self.objective.slo_s
@@ -135,6 +141,7 @@ class Facefleet:
             slow_s=slow_s,
             cold=cold_start(seen.boot_spread, boot_s, learned.tick_s, self.objective, bounds.maximum),
             minimum_s=self.billing.minimum_s,
+            rises=memory.rises,
         )
 
     def _leaving(self, view: View, idle: list[Worker], spare: Window, surplus: int) -> tuple[str, ...]:
@@ -163,12 +170,29 @@ class Facefleet:
     def _because(self, view: View, wants: tuple[int, ...], affords: float) -> str:
         seen, learned, aim = view.seen, view.learned, self.objective
         service = "not yet timed" if learned.service_s is None else f"{learned.service_s:.2g} s each"
+        risen_hz = reserved_hz(view)
+        rise = f" (it may rise to {risen_hz:.2g}/s)" if risen_hz else ""
         cap = "" if math.isinf(affords) else f", budget for {affords:.0f}"
         return (
             f"{seen.visible} waiting and {seen.in_flight} in work at {learned.rate_hz(0.0):.2g}/s, {service}; "
             f"{aim.at:g} % within {aim.slo_s:g} s needs {wants[0]} against lateness and {wants[1]} "
-            f"in readiness{cap}, so"
+            f"in readiness{rise}{cap}, so"
         )
+
+
+def _rises(view: View) -> Rises:
+    """Return what is known of rises after this look: of what came, beside what was reckoned with at looks before."""
+    before = view.before
+    reckoned_hz = max(before.lasting_hz(view.boot_s), NOTHING / view.slow_s) if before.persistence.goes_on else 0.0
+    return view.rises.add(
+        view.seen.now_s,
+        before.total,
+        view.learned.total,
+        rate_hz=view.learned.persistence.trend.level_hz,
+        reckoned_hz=reckoned_hz,
+        kept_hz=kept_hz(view),
+        horizon_s=view.slow_s,
+    )
 
 
 def _workers(slots: float, capacity: int) -> int:

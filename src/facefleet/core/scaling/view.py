@@ -7,6 +7,7 @@ from facefleet.core.boots import slowest
 from facefleet.core.fleet import Bounds, Observation, WorkerState
 from facefleet.core.scaling.cold import ColdStart
 from facefleet.core.scaling.learned import Learned
+from facefleet.core.scaling.rises import Rises
 from facefleet.core.scaling.staffing import Crew, sigmas
 from facefleet.core.scaling.terms import Objective
 
@@ -24,6 +25,7 @@ class View:
         before: what was learned before this look.
         cold: what becomes of requests that find nobody there.
         minimum_s: charged for every start.
+        rises: that were learned of before this look.
     """
 
     seen: Observation
@@ -36,6 +38,7 @@ class View:
     slow_s: float
     cold: ColdStart
     minimum_s: float
+    rises: Rises
 
     @property
     def blind_s(self) -> float:

@@ -19,7 +19,7 @@ from facefleet.lab.simulate.durations import Durations
 from facefleet.lab.simulate.fleet import World
 from facefleet.lab.simulate.workload import Seconds
 
-_LATE = 0.01  # of the requests may wait longer than `p99_s`, in the long run
+LATE = 0.01  # of the requests may wait longer than `p99_s`, in the long run
 _DRAWS, _REPETITIONS = 20_000, 2_000
 # The laws of `lab.simulate.workload`.
 _SINGLE_S = 60.0
@@ -124,7 +124,7 @@ def trickle(sample: Sample) -> float:
     )
     limits = np.concatenate(
         (
-            [_LATE, 1, 1],
+            [LATE, 1, 1],
             np.full(phases, _TRICKLE_HZ * tick_s / phases),
             np.zeros(phases),
         )
@@ -229,7 +229,7 @@ def _cheapest(
     ]
     mean = [None, None, None, csr_array(np.full((1, cells), 1 / cells))]
     limits = np.concatenate(
-        (np.repeat(-shares, cells), np.full(cells, float(maximum)), -np.repeat(crossings, came), [_LATE])
+        (np.repeat(-shares, cells), np.full(cells, float(maximum)), -np.repeat(crossings, came), [LATE])
     )
     objective = np.concatenate((costs, np.zeros(came * into), np.full(cells, boot_s / cells), np.zeros(cells)))
     best = linprog(

@@ -22,14 +22,14 @@ def spiky(sample: Sample) -> float:
     within w. How many that are on average is simulated for each number of workers, all free and ready when it begins,
     and nothing waiting. Chance may decide how many there are, so the lowest convex line through these counts. In the
     long run no more than 1 % may be late; so many workers are paid between spikes, and in a spike at least what is done
-    of its work until it ends, less that of those who may be late.
+    of its work until it ends, less that of those who may be late. (The simulated counts are good for about 1 %.)
     """
     mean_s = sample.service.mean_s
     risen_hz, length_s = _RISEN * _OFFERED / mean_s, float(_LENGTH_S.mean())
     requests = _USUAL * _OFFERED / mean_s * _QUIET_S + risen_hz * length_s
     workers = fewest(_late(sample, risen_hz), LATE * requests)
     works_s = sample.works_s()
-    until_s = np.linspace(*_LENGTH_S, 7) - sample.p99_s
+    until_s = np.linspace(*_LENGTH_S, 13)[1::2] - sample.p99_s  # the middles of six parts
     done_s = np.array([_done(works_s, max(0.0, span_s)) for span_s in until_s]).mean()
     busy_s = max(0.0, risen_hz * done_s - LATE * requests * mean_s)
     return max(sample.work_s, (workers * _QUIET_S + busy_s) / (_QUIET_S + length_s) * sample.span_s)

@@ -5,8 +5,8 @@ Three questions, each answered in slots; the highest answer counts:
 1. *Lateness.* Which requests will be late unless a worker is ordered now, and how few workers keep all deadlines?
    (`lateness`)
 2. *Headroom.* If the objective is shorter than a boot, requests that have not come yet are late already unless somebody
-   is there for them: Erlang's C over the forecast rate, and over the rate to which such a load has often risen at once.
-   (`readiness`, `staffing`, `forecast`, `rises`)
+   is there for them: Erlang's C over the forecast rate, and over the rate to which such a load has often jumped.
+   (`readiness`, `staffing`, `forecast`, `jumps`)
 3. *Return.* After the fleet went idle, may work come back before a worker ordered then would be there? Until idle times
    tell, it may for up to an hour; then a plan made of them says when to have how many back. (`readiness`, `idle`,
    `prewarm`)
@@ -24,12 +24,11 @@ from facefleet.core.fleet import Bounds, Decision, Observation, Worker, WorkerSt
 from facefleet.core.scaling.budget import Purse
 from facefleet.core.scaling.cold import cold_start
 from facefleet.core.scaling.forecast import Season
+from facefleet.core.scaling.jumps import Jumps
 from facefleet.core.scaling.lateness import SLIVER, workers_against_lateness
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.moves import clamp, committed, idle_workers
-from facefleet.core.scaling.persistence import NOTHING
-from facefleet.core.scaling.readiness import kept_hz, reserved_hz, slots_in_readiness
-from facefleet.core.scaling.rises import Rises
+from facefleet.core.scaling.readiness import Readiness, kept_hz, readiness
 from facefleet.core.scaling.terms import Billing, Objective
 from facefleet.core.scaling.view import UNSEEN_S, View, crew
 from facefleet.core.scaling.window import Window
@@ -52,7 +51,7 @@ class FacefleetMemory:
     """
 
     learned: Learned
-    rises: Rises = field(default_factory=Rises)
+    jumps: Jumps = field(default_factory=Jumps)
     spare: Window = field(default_factory=Window)
     readiness: Window = field(default_factory=Window)
     purse: Purse = field(default_factory=Purse)
@@ -82,20 +81,21 @@ class Facefleet:
     def learn(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> FacefleetMemory:
         """Return what is known after something that is past; planning for it would take most of the time."""
         view = self._view(seen, bounds, memory)
-        return replace(memory, learned=view.learned.remembered(), rises=_rises(view))
+        return replace(memory, learned=view.learned.remembered(), jumps=_jumps(view))
 
     def decide(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> tuple[Decision, FacefleetMemory]:
         """Answer the three questions; start or drain by the highest answer."""
         view = self._view(seen, bounds, memory)
         back_s = 0.0 if view.over else view.boot_s
-        readiness = memory.readiness.add(seen.now_s, slots_in_readiness(view), span_s=back_s)
+        ready = readiness(view)
+        ahead = memory.readiness.add(seen.now_s, ready.slots, span_s=back_s)
         idle = idle_workers(seen)
         spare = memory.spare.add(seen.now_s, len(idle) - seen.visible, span_s=_spare_span_s(view))
         there = committed(seen)
         have = max(there, memory.ordered if 0 <= seen.now_s - memory.ordered_s < UNSEEN_S else 0)
         boot_s, aim, billing = view.boot_s, self.objective, self.billing
         purse = memory.purse.count(seen.now_s, there, boot_s=boot_s, objective=aim, billing=billing)
-        wants = (workers_against_lateness(view), _workers(readiness.peak(), seen.capacity))
+        wants = (workers_against_lateness(view), _workers(ahead.peak(), seen.capacity))
         affords = purse.affords(have, boot_s=boot_s, objective=aim, billing=billing)
         goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
         start = max(0, min(goal - have, bounds.maximum - there))
@@ -104,9 +104,9 @@ class Facefleet:
             drain = _unaffordable(seen, seen.count(WorkerState.RUNNING) - max(int(affords), bounds.minimum))
         kept = FacefleetMemory(
             learned=view.learned,
-            rises=_rises(view),
+            jumps=_jumps(view),
             spare=spare,
-            readiness=readiness,
+            readiness=ahead,
             purse=purse,
             ordered=(have + start if start else memory.ordered) - len(drain),
             ordered_s=seen.now_s if start else memory.ordered_s,
@@ -114,7 +114,7 @@ class Facefleet:
         does = f"start {start}" if start else f"drain {len(drain)}" if drain else "hold"
         if have > goal and not drain:
             does += self._holding(view, idle, seen.count(WorkerState.RUNNING) - goal)
-        reason = f"{self._because(view, wants, affords)} {goal}, {have} are there or coming: {does}."
+        reason = f"{self._because(view, ready, wants, affords)} {goal}, {have} are there or coming: {does}."
         return Decision(start=start, drain=drain, reason=reason), kept
 
     def _view(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> View:
@@ -141,8 +141,13 @@ class Facefleet:
             slow_s=slow_s,
             cold=cold_start(seen.boot_spread, boot_s, learned.tick_s, self.objective, bounds.maximum),
             minimum_s=self.billing.minimum_s,
-            rises=memory.rises,
+            jumps=memory.jumps,
+            sustained=self._sustained(),
         )
+
+    def _sustained(self) -> float:
+        budget, price = self.objective.budget_per_h, self.billing.price_per_h
+        return math.inf if budget is None or price <= 0 else budget / price
 
     def _leaving(self, view: View, idle: list[Worker], spare: Window, surplus: int) -> tuple[str, ...]:
         """Choose who drains: longest idle first, as many as were spare all along, none whose time is paid for."""
@@ -167,29 +172,26 @@ class Facefleet:
         took_s = view.boot_s if worker.boot_s is None else worker.boot_s
         return self.billing.paid_for_s(max(0.0, view.seen.now_s - worker.since_s) + took_s)
 
-    def _because(self, view: View, wants: tuple[int, ...], affords: float) -> str:
+    def _because(self, view: View, ready: Readiness, wants: tuple[int, ...], affords: float) -> str:
         seen, learned, aim = view.seen, view.learned, self.objective
         service = "not yet timed" if learned.service_s is None else f"{learned.service_s:.2g} s each"
-        risen_hz = reserved_hz(view)
-        rise = f" (it may rise to {risen_hz:.2g}/s)" if risen_hz else ""
+        jump = f" (it may jump to {ready.risen_hz:.2g}/s)" if ready.risen_hz else ""
         cap = "" if math.isinf(affords) else f", budget for {affords:.0f}"
         return (
             f"{seen.visible} waiting and {seen.in_flight} in work at {learned.rate_hz(0.0):.2g}/s, {service}; "
             f"{aim.at:g} % within {aim.slo_s:g} s needs {wants[0]} against lateness and {wants[1]} "
-            f"in readiness{rise}{cap}, so"
+            f"in readiness{jump}{cap}, so"
         )
 
 
-def _rises(view: View) -> Rises:
-    """Return what is known of rises after this look: of what came, beside what was reckoned with at looks before."""
-    before = view.before
-    reckoned_hz = max(before.lasting_hz(view.boot_s), NOTHING / view.slow_s) if before.persistence.goes_on else 0.0
-    return view.rises.add(
+def _jumps(view: View) -> Jumps:
+    """Return what is known of jumps after this look: of what came, beside what was reckoned with at looks before."""
+    return view.jumps.add(
         view.seen.now_s,
-        before.total,
+        view.before.total,
         view.learned.total,
         rate_hz=view.learned.persistence.trend.level_hz,
-        reckoned_hz=reckoned_hz,
+        reckoned_hz=view.learned.lasting_hz(view.boot_s),
         kept_hz=kept_hz(view),
         horizon_s=view.slow_s,
     )

@@ -21,6 +21,7 @@ class Learned:
         now_s: when it last learned; None before the first observation.
         tick_s: how long after the observation before that was.
         persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
+        fallen_from: the total read before, if it fell at the last look: one that is back at once is no new request.
         tried_s: since when there is somebody for the requests that wait or are worked on; None while there is not.
     """
 
@@ -35,6 +36,7 @@ class Learned:
     total: int = 0
     tried_s: float | None = None
     read_total: int = 0
+    fallen_from: int = 0
     read_finished: int = 0
     read_busy_ms: float = 0.0
 
@@ -50,7 +52,8 @@ class Learned:
             minimum_s: what a start is charged with at least.
         """
         read = max(seen.enqueued_total, seen.finished_total + seen.visible + seen.in_flight)
-        total = self.total + max(0, read - self.read_total)
+        since = self.fallen_from if 0 < self.fallen_from <= read else self.read_total
+        total = self.total + max(0, read - since)
         messages = seen.visible + seen.in_flight
         service = self.service.add(
             seen.finished_total - self.read_finished, (seen.busy_ms_total - self.read_busy_ms) / 1000
@@ -85,6 +88,7 @@ class Learned:
             service=service,
             tried_s=self._tried_s(seen.now_s) if messages and seen.count(WorkerState.RUNNING) else None,
             read_total=read,
+            fallen_from=self.read_total if read < self.read_total else 0,
             read_finished=seen.finished_total,
             read_busy_ms=seen.busy_ms_total,
         )

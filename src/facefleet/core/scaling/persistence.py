@@ -18,7 +18,7 @@ _ENOUGH = 4  # of them say something
 _SIGMAS = 3.0  # by which an excess must differ from chance to be a guess
 _MOST = 2.0  # counted for a guess that was far exceeded; a limit of 1 would take chance for a load that fades
 _LEAST = 0.25  # of a slow boot and a look: a new rate is reckoned with for at least so long, as rises may be steep
-NOTHING = 1.0  # requests while a worker comes: a load of fewer is none
+_NOTHING = 1.0  # requests while a worker comes: a load of fewer is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +152,12 @@ class Persistence:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is a load that may rise: something has come lately."""
-        return self.mean_hz * self.horizon_s >= NOTHING
+        """Whether there is a load that may jump: something has come lately."""
+        return self.mean_hz * self.horizon_s >= _NOTHING
 
     @property
     def _begins(self) -> bool:
-        return self.settled_hz * self.horizon_s < NOTHING
+        return self.settled_hz * self.horizon_s < _NOTHING
 
     @property
     def _guesses(self) -> Guesses:

@@ -1,19 +1,20 @@
 """The second and third question of our rule: who must be there for requests that have not come yet?
 
 *Headroom*: while requests come, those of the near future are late already unless somebody is there for them; a reserve
-for rises is part of it, where past ones say that too many requests would be late without. *Return*:
+for jumps is part of it, where past ones say that too many requests would be late without. *Return*:
 after the fleet went idle, work may come back before a worker ordered then would be there. Where a boot fits into the
 objective nobody need wait for those who have not come, so there is no headroom, and somebody is back in time only where
 that is cheaper; the same where requests are seldom and the fastest of a few boots fits (`cold`).
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 from facefleet.core.boots import thinned
 from facefleet.core.scaling.prewarm import wanted
 from facefleet.core.scaling.rehearsal import Means
-from facefleet.core.scaling.staffing import slots_ahead
+from facefleet.core.scaling.staffing import settled, slots_ahead
 from facefleet.core.scaling.view import View
 
 _BOOTS = 4  # that stand for all
@@ -21,16 +22,30 @@ _GRID = 1.05
 _RISE = 4.0  # times as many may come, of a load that rises, before somebody ordered for it is there; tuned
 
 
-def slots_in_readiness(view: View) -> float:
-    """Return the slots that should be there before they are asked for."""
+@dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """Who should be there before they are asked for.
+
+    Attributes:
+        slots: so many.
+        risen_hz: the rate that they are kept for, if that is what asks for the most: the load may jump to it; else 0.
+    """
+
+    slots: float
+    risen_hz: float = 0.0
+
+
+def readiness(view: View) -> Readiness:
+    """Return who should be there before they are asked for."""
     if view.objective.slo_s <= 0:
-        return view.slots  # nobody may wait, whatever comes
+        return Readiness(slots=view.slots)  # nobody may wait, whatever comes
     back = _return(view)
     if view.cold.late_alone <= view.objective.late_share:
-        return back
+        return Readiness(slots=back)
     if not back and _lone(view):
-        return 0.0
-    return max(back, _headroom(view))
+        return Readiness(slots=0.0)
+    usual, reserve = max(back, _headroom(view)), _reserve(view)
+    return reserve if reserve.slots > usual else Readiness(slots=usual)
 
 
 def _headroom(view: View) -> float:
@@ -40,11 +55,6 @@ def _headroom(view: View) -> float:
     `blind_s / slow_s` of the slots that would begin each within the objective for ever, unless a slot begins no second
     one in that time. The rest is for `lateness`.
     """
-    return max(_usual(view), _reserve(view))
-
-
-def _usual(view: View) -> float:
-    """Return the slots for the rate to reckon with."""
     if view.blind_s <= 0 or view.learned.service_s is None:
         return 0.0
     slots = _slots_ahead(view, view.learned.lasting_hz(view.boot_s))
@@ -54,40 +64,50 @@ def _usual(view: View) -> float:
 
 
 def kept_hz(view: View) -> float:
-    """Return the highest rate at which those kept for the one to reckon with begin each in time, if it jumps to it."""
+    """Return the highest rate that the headroom as it is begins in time if the load jumps to it; infinite for none.
+
+    That is where there is no load, a boot fits, or no more can be kept.
+    """
     share = _share_of_risen(view)
-    if not share or view.learned.service_s is None or view.cold.late_alone <= view.objective.late_share:
+    if not share or not view.learned.persistence.goes_on or view.cold.late_alone <= view.objective.late_share:
         return math.inf
-    slots = _usual(view)
+    slots = _headroom(view)
     return slots / view.crew.service_s / share if slots < view.slots else math.inf
 
 
-def reserved_hz(view: View) -> float:
-    """Return the requests a second that somebody is kept ready for, as the load has often risen so far; 0 for none.
+def _reserve(view: View) -> Readiness:
+    """Return the slots for a jump that nothing foretells, beside a load that goes on.
 
-    What has just come is for `lateness`.
+    What has just come is for `lateness`. Where a budget could not keep so many for ever, what it saves is for the jump.
     """
+    share, service_s = _share_of_risen(view), view.crew.service_s
+    if not share or not view.learned.persistence.goes_on:
+        return Readiness(slots=0.0)
+    level_hz, beyond_hz = view.jumps.heights_hz(
+        view.seen.now_s,
+        view.before.total,
+        view.objective.late_share,
+        clear_s=share * (view.objective.slo_s + service_s) * settled(view.blind_s, service_s),
+    )
     rate_hz = view.learned.lasting_hz(view.boot_s)
-    if view.learned.service_s is None or not view.learned.persistence.goes_on or not _share_of_risen(view):
-        return 0.0
-    risen_hz = view.rises.risen_hz(rate_hz, view.before.total, view.objective.late_share)
-    return risen_hz if risen_hz > rate_hz else 0.0
-
-
-def _reserve(view: View) -> float:
-    """Return the slots for a rise that nothing foretells."""
-    rate_hz = reserved_hz(view)
-    return _share_of_risen(view) * _slots_ahead(view, rate_hz) if rate_hz else 0.0
+    risen_hz = min(level_hz, rate_hz + beyond_hz)
+    if risen_hz <= rate_hz or share * level_hz * service_s > view.sustained * view.seen.capacity:
+        return Readiness(slots=0.0)
+    return Readiness(slots=share * _slots_ahead(view, risen_hz), risen_hz=risen_hz)
 
 
 def _share_of_risen(view: View) -> float:
-    """Return the share of the slots for a rate that must be there before it jumps to that.
+    """Return the share of the slots for a rate that must be there before the load jumps to it.
 
-    If it jumps to r and c can be begun a second, one who comes after u seconds has to wait for u (r - c) / c, or until
-    those are there who were ordered for the rise: after a look and, as they are many, a mean boot, T. That is no longer
-    than the objective w for anybody if c is r (1 - w / T).
+    If it jumps to r and c can be begun a second, one who comes after u seconds has to wait for u (r - c) / c, until as
+    many are there as come: who were ordered for the jump, after a look and, as they are many, a mean boot, T. That is
+    no longer than the objective w for anybody if c is r (1 - w / T). Unless a slot begins no second request in that
+    time. None while no request was timed.
     """
-    return max(0.0, 1 - view.objective.slo_s / (view.boot_s + view.learned.tick_s))
+    share = max(0.0, 1 - view.objective.slo_s / (view.boot_s + view.before.tick_s))
+    if view.learned.service_s is None or not share:
+        return 0.0
+    return 1.0 if view.learned.service_s > view.slow_s else share
 
 
 def _slots_ahead(view: View, rate_hz: float) -> float:

@@ -43,6 +43,11 @@ def sigmas(at: float) -> float:
     return max(0.0, NormalDist().inv_cdf(at / 100))
 
 
+def settled(after_s: float, service_s: float) -> float:
+    """Return the share of those in service after a while who have come since (M/M/inf, transient)."""
+    return 1.0 - math.exp(-after_s / service_s)
+
+
 def slots_ahead(
     *,
     in_service: float,
@@ -66,9 +71,9 @@ def slots_ahead(
     stays the same for these, and a fleet does not follow each quiver of the rate; and it never falls as the rate rises.
     """
     offered = rate_hz * service_s
-    settled = 1.0 - math.exp(-blind_s / service_s)
-    still = in_service * (1.0 - settled)
-    mean = still + offered * settled
+    new = settled(blind_s, service_s)
+    still = in_service * (1.0 - new)
+    mean = still + offered * new
     if offered <= 0 or mean >= most:
         return min(mean, most)
     if offered >= most:  # the recursion would run on for as long as a wrong count is large
@@ -77,7 +82,7 @@ def slots_ahead(
     needed = erlang_slots(rounded, slo_s / (service_s * (1 + variability) / 2), late_share)
     whole, beyond = math.ceil(needed), needed - rounded
     least = whole - 1 - beyond
-    return still + least * settled + (whole - least) * math.sqrt(settled)
+    return min(most, still + least * new + (whole - least) * math.sqrt(new))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from facefleet.core.boots import slowest
 from facefleet.core.fleet import Bounds, Observation, WorkerState
 from facefleet.core.scaling.cold import ColdStart
+from facefleet.core.scaling.jumps import Jumps
 from facefleet.core.scaling.learned import Learned
-from facefleet.core.scaling.rises import Rises
 from facefleet.core.scaling.staffing import Crew, sigmas
 from facefleet.core.scaling.terms import Objective
 
@@ -25,7 +25,8 @@ class View:
         before: what was learned before this look.
         cold: what becomes of requests that find nobody there.
         minimum_s: charged for every start.
-        rises: that were learned of before this look.
+        jumps: that were learned of before this look.
+        sustained: workers that the budget pays for without end; infinite without one.
     """
 
     seen: Observation
@@ -38,7 +39,8 @@ class View:
     slow_s: float
     cold: ColdStart
     minimum_s: float
-    rises: Rises
+    jumps: Jumps
+    sustained: float
 
     @property
     def blind_s(self) -> float:

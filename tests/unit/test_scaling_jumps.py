@@ -190,6 +190,30 @@ def test_it_is_ready_for_the_height_above_which_few_enough_requests_came():
     assert learned((1000, 9.0, 1100), (2000, 8.0, 1100), clear_s=220.0) == 5.0
 
 
+def test_a_look_that_comes_too_late_tells_of_no_jump():
+    """Nobody knows when those came of whom it tells."""
+    looked = {"rate_hz": 20.0, "reckoned_hz": 1.0, "kept_hz": 3.0, "horizon_s": 60.0}
+    known = Jumps().add(0.0, 0, 5, **{**looked, "rate_hz": 1.0})
+    assert not known.add(61.0, 5, 1205, **looked).jumps
+    assert known.add(59.0, 5, 1205, **looked).jumps
+
+
+def test_jumps_on_top_of_a_load_that_fades_are_prepared_for_on_top_of_what_is_left():
+    """Eight a second more at times, first of six and then of one."""
+    arrivals = np.sort(
+        np.concatenate(
+            (
+                jumping(range(300, HOUR_S, 600), usual_hz=6.0, risen_hz=14.0, hours=1),
+                HOUR_S + jumping([], usual_hz=1.0, hours=1, seed=2),
+            )
+        )
+    )
+    looks = run(arrivals, 1.0, duration_s=2 * HOUR_S).looks
+    before, after = ([jumps_to(look) for look in looks if 0 < look.at_s - at_s < 1000] for at_s in (2600, 4200))
+    assert max(before) == pytest.approx(14, rel=0.15)
+    assert max(after) == pytest.approx(9, rel=0.15)
+
+
 def test_jumps_of_a_clock_set_back_are_forgotten():
     known, looked = Jumps(), {"reckoned_hz": 1.0, "kept_hz": 3.0, "horizon_s": 60.0}
     for now_s in (1000.0, 1200.0):

@@ -15,7 +15,7 @@ from facefleet.core.scaling.idle import Idleness, Pace, latest
 from facefleet.core.scaling.learned import Learned
 from facefleet.core.scaling.levels import Levels
 from facefleet.core.scaling.persistence import Persistence
-from facefleet.core.scaling.staffing import Crew, Missing, erlang_slots
+from facefleet.core.scaling.staffing import Crew, Missing, erlang_slots, slots_ahead
 from facefleet.core.scaling.terms import Objective
 from facefleet.core.scaling.view import crew
 
@@ -35,6 +35,22 @@ def test_erlang_slots_are_the_fewest_by_the_textbook_sum(offered, wait, share):
 
     slots = math.ceil(erlang_slots(offered, wait, share))
     assert late(slots) <= share < late(slots - 1)
+
+
+@pytest.mark.parametrize("rate_hz", [10.0, 18.5, 18.9, 19.1, 40.0])
+def test_no_more_slots_are_asked_for_than_there_may_be(rate_hz):
+    """A load just below the maximum needs more than that to be begun in time."""
+    asked = slots_ahead(
+        in_service=3.0,
+        rate_hz=rate_hz,
+        service_s=1.0,
+        variability=1.0,
+        blind_s=60.0,
+        slo_s=0.5,
+        late_share=0.01,
+        most=19,
+    )
+    assert asked == 19.0 if rate_hz > 15 else asked < 19.0
 
 
 def test_a_step_in_the_rate_is_believed_soon_and_a_steady_rate_is_averaged_long():

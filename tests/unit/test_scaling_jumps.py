@@ -146,11 +146,34 @@ def test_a_late_look_once_jumps_are_known_is_no_accident(slo_s, late_s):
     assert decision.start <= 6
 
 
-def test_totals_that_are_back_at_once_after_a_look_at_nothing_are_no_jump():
+def test_a_look_after_a_late_one_orders_nobody_for_it():
+    arrivals = jumping(range(300, HOUR_S, 600), hours=1)
+    rule, kept = ours(Objective(slo_s=20.0), EC2), []
+
+    class Watched:
+        name = "watched"
+        begin = rule.begin
+
+        def decide(self, seen, bounds, memory):
+            decision, after = rule.decide(seen, bounds, memory)
+            kept.append((seen, memory))
+            return decision, after
+
+    run(arrivals, 1.0, rule=Watched(), duration_s=HOUR_S)
+    seen, memory = kept[-20]
+    _, memory = rule.decide(seen, BOUNDS, memory)
+    for late_s in (60.0, 65.0):
+        later = replace(seen, now_s=seen.now_s + late_s, enqueued_total=seen.enqueued_total + int(2 * late_s))
+        later = replace(later, finished_total=seen.finished_total + int(2 * late_s))
+        decision, memory = rule.decide(later, BOUNDS, memory)
+        assert decision.start == 0
+
+
+def test_totals_that_are_back_after_a_look_or_two_at_nothing_are_no_jump():
     rule, memory, total = ours(), ours().begin(), 5000
     for now_s in range(0, 1200, 5):
         total += 5
-        shown = 0 if now_s in (400, 900) else total
+        shown = 0 if now_s in (400, 405, 900) else total
         seen = Observation(
             now_s=float(now_s),
             boot_s=45.0,
@@ -163,7 +186,7 @@ def test_totals_that_are_back_at_once_after_a_look_at_nothing_are_no_jump():
         )
         decision, memory = rule.decide(seen, BOUNDS, memory)
         assert decision.start < 5
-    assert not memory.jumps.jumps
+    assert all(jump.rate_hz < 2 for jump in memory.jumps.jumps)
 
 
 def learned(*jumps, total=100_000, clear_s=1.0):
@@ -220,5 +243,6 @@ def test_jumps_of_a_clock_set_back_are_forgotten():
         known = known.add(now_s - 50, 0, 5, rate_hz=1.0, **looked)
         known = known.add(now_s, 5, 105, rate_hz=20.0, **looked)
     assert known.heights_hz(1200.0, 300, 0.01, 1.0) == (20.0, 19.0)
+    assert known.heights_hz(1200.0, 300, 0.01, 0.0) == (20.0, 19.0)
     known = known.add(500.0, 200, 205, rate_hz=1.0, **looked)
     assert not known.jumps

@@ -15,6 +15,7 @@ _REMEMBERED_S = 3 * 3600.0
 _WAITED_FOR_S = 3600.0  # nobody is kept for longer for this
 _APART_S = 1200.0  # on average, at most: then nineteen of twenty come within that hour, if they come by chance
 _ALIKE = 0.7  # of a height is about as high
+_MOMENT_S = 1e-6
 _SIGMAS = 3.0  # by which a jump must differ from chance
 
 
@@ -116,7 +117,7 @@ class Jumps:
         """
         if not self.jumps or now_s - self.jumps[-1].until_s > _WAITED_FOR_S:
             return 0.0, 0.0
-        may_miss = late_share * (total - self.jumps[0].before)
+        may_miss, clear_s = late_share * (total - self.jumps[0].before), max(clear_s, _MOMENT_S)
         levels = [(min(jump.rate_hz, jump.requests / clear_s), jump) for jump in self.jumps]
         beyonds = [(min(jump.beyond_hz, jump.requests / clear_s), jump) for jump in self.jumps]
         return _enough(levels, may_miss, now_s), _enough(beyonds, may_miss, now_s)

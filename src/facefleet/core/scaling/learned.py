@@ -21,7 +21,7 @@ class Learned:
         now_s: when it last learned; None before the first observation.
         tick_s: how long after the observation before that was.
         persistence: the trend of the arrivals, and how much of it lasts for a slow boot and a look.
-        fallen_from: the total read before, if it fell at the last look: one that is back at once is no new request.
+        fallen_from: the total read before totals read zero, as long as they do: one that is back is no rush.
         tried_s: since when there is somebody for the requests that wait or are worked on; None while there is not.
     """
 
@@ -88,7 +88,7 @@ class Learned:
             service=service,
             tried_s=self._tried_s(seen.now_s) if messages and seen.count(WorkerState.RUNNING) else None,
             read_total=read,
-            fallen_from=self.read_total if read < self.read_total else 0,
+            fallen_from=0 if seen.enqueued_total or seen.finished_total else max(self.read_total, self.fallen_from),
             read_finished=seen.finished_total,
             read_busy_ms=seen.busy_ms_total,
         )

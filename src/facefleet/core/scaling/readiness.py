@@ -104,7 +104,8 @@ def _share_of_risen(view: View) -> float:
     no longer than the objective w for anybody if c is r (1 - w / T). Unless a slot begins no second request in that
     time. None while no request was timed.
     """
-    share = max(0.0, 1 - view.objective.slo_s / (view.boot_s + view.before.tick_s))
+    tick_s = min(view.before.tick_s, view.learned.tick_s)  # one late look is no reason to prepare for the next
+    share = max(0.0, 1 - view.objective.slo_s / (view.boot_s + tick_s))
     if view.learned.service_s is None or not share:
         return 0.0
     return 1.0 if view.learned.service_s > view.slow_s else share

@@ -65,21 +65,21 @@ def test_the_longer_the_objective_the_fewer_are_kept_for_it():
     ],
     ids=["steady", "once", "no more", "hourly", "half-hourly", "a boot fits", "may be late"],
 )
-def test_nobody_is_kept_for_a_rise_that_is_not_to_come_or_does_not_matter(begins_s, objective):
+def test_nobody_is_kept_for_a_jump_that_is_not_to_come_or_does_not_matter(begins_s, objective):
     _, looks = late(jumping(begins_s), objective, 6000)
     assert not any(jumps_to(look) for look in looks)
     assert min(look.running for look in looks) < 7
 
 
 @pytest.mark.parametrize("rate_hz", [0.3, 2.0, 12.0])
-def test_chance_makes_no_rises(rate_hz):
+def test_chance_makes_no_jumps(rate_hz):
     for seed in range(3):
         arrivals = np.sort(np.random.default_rng(seed).uniform(0, 2 * HOUR_S, int(rate_hz * 2 * HOUR_S)))
         _, looks = late(arrivals, Objective(slo_s=2.0), 0.0)
         assert not any(jumps_to(look) for look in looks)
 
 
-def test_what_nobody_can_be_kept_for_is_no_rise():
+def test_what_nobody_can_be_kept_for_is_no_jump():
     """The usual load takes all who may be there."""
     arrivals = jumping(range(300, 2 * HOUR_S, 600), usual_hz=9.0, risen_hz=30.0)
     result = run(arrivals, 1.0, duration_s=2 * HOUR_S, bounds=replace(BOUNDS, maximum=10))

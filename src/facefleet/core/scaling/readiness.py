@@ -1,10 +1,10 @@
 """The second and third question of our rule: who must be there for requests that have not come yet?
 
 *Headroom*: while requests come, those of the near future are late already unless somebody is there for them; a reserve
-for jumps is part of it, where past ones say that too many requests would be late without. *Return*:
-after the fleet went idle, work may come back before a worker ordered then would be there. Where a boot fits into the
-objective nobody need wait for those who have not come, so there is no headroom, and somebody is back in time only where
-that is cheaper; the same where requests are seldom and the fastest of a few boots fits (`cold`).
+for jumps is part of it, where past ones say that too many requests would be late without. *Return*: after the fleet
+went idle, work may come back before a worker ordered then would be there. Where a boot fits into the objective nobody
+need wait for those who have not come, so there is no headroom, and somebody is back in time only where that is cheaper;
+the same where requests are seldom and the fastest of a few boots fits (`cold`).
 """
 
 import math

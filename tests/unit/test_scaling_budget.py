@@ -23,27 +23,27 @@ def test_a_budget_is_kept_in_the_long_run_and_its_savings_are_spent_on_a_rush():
     assert max(look.running for look in result.looks) > 4
 
 
-def test_a_budget_for_two_and_a_half_workers_has_the_third_for_minutes_and_the_two_always():
+def test_a_budget_for_two_and_a_half_workers_has_the_third_for_an_hour_and_the_two_always():
     """It is not started at one look and drained at the next, and nobody is drained for one that still boots."""
     world = replace(EC2, billing=Billing(price_per_h=1.0, minimum_s=60.0))
     rule = policy("facefleet", objective=Objective(slo_s=0.0, budget_per_h=2.5), billing=world.billing)
-    result = run(np.arange(0, 7200, 5.0), 0.1, world=world, rule=rule, duration_s=7200)
-    later = [look for look in result.looks if 60 < look.at_s < 7200]
-    assert min(look.running for look in later) == 2
-    assert 2.3 < result.billed_s / 7200 < 2.6
-    assert result.starts <= 2 + 7200 / 300
+    result = run(np.arange(0, 36000, 5.0), 0.1, world=world, rule=rule, duration_s=36000)
+    later = [look for look in result.looks if 60 < look.at_s < 36000]
+    assert {look.running for look in later} == {2, 3}
+    assert 2.4 < result.billed_s / 36000 < 2.6
+    assert result.starts <= 2 + 10 + 1
 
 
-def spending(saved, pending=0):
-    """What is decided of workers at work on a long backlog, at 2.5 an hour, for twenty minutes."""
-    rule = policy("facefleet", objective=Objective(budget_per_h=2.5), billing=Billing(price_per_h=1.0))
-    memory, decisions = replace(rule.begin(), purse=Purse(saved=saved, now_s=0.0)), []
-    there = workers(4 - pending, pending=pending, busy=4)
-    for now_s in np.arange(5.0, 1200.0, 5.0):
+def spending(saved, pending=0, budget_per_h=2.5, spent=False, count=4, busy=4):
+    """What is decided of workers at work on a long backlog, for an hour."""
+    rule = policy("facefleet", objective=Objective(budget_per_h=budget_per_h), billing=Billing(price_per_h=1.0))
+    memory, decisions = replace(rule.begin(), purse=Purse(saved=saved, spent=spent, now_s=0.0)), []
+    there = workers(count - pending, pending=pending, busy=busy)
+    for now_s in np.arange(5.0, 3600.0, 5.0):
         seen = Observation(
             now_s=now_s,
             visible=50,
-            in_flight=4,
+            in_flight=busy,
             oldest_age_s=100.0,
             enqueued_total=154,
             finished_total=100,
@@ -66,6 +66,43 @@ def test_an_order_that_the_fleet_does_not_show_yet_costs_nobody_his_place():
 def test_workers_that_boot_over_budget_cost_none_at_work_its_place():
     """Two at work and two stuck: there is money for the two for as long as the two do not eat it up."""
     assert not any(decision.drain for decision in spending(0.045, pending=2)[:20])
+
+
+@pytest.mark.parametrize(("busy", "after_h"), [(2, 0.25), (1, 0.5)])
+def test_once_all_is_spent_one_more_comes_for_long_and_sooner_if_all_are_at_work(busy, after_h):
+    """It takes minutes to save what pays a boot; that would be spent on little else."""
+    first = next(number for number, one in enumerate(spending(0.1, spent=True, count=2, busy=busy)) if one.start)
+    assert first * 5.0 == pytest.approx((after_h - 0.1) / 0.5 * 3600, abs=10)
+
+
+def test_what_was_saved_for_a_long_stretch_is_not_spent_on_many_for_minutes():
+    """A full purse would pay for eight more for five minutes."""
+    assert [one.start for one in spending(0.7, spent=True, count=2, busy=2)[:2]] == [1, 0]
+
+
+def test_no_hour_that_is_charged_whole_is_begun_for_a_stretch_of_half_an_hour():
+    """Of a budget for 2.3 it takes seven tenths of an hour's price."""
+    asked = {
+        "boot_s": 45.0,
+        "objective": Objective(budget_per_h=2.3),
+        "billing": Billing(price_per_h=1.0, granularity_s=3600.0),
+    }
+    affords = [Purse(saved=saved, spent=True).affords(2, busy=True, **asked) for saved in (0.65, 0.75)]
+    assert affords == [2, 3]
+
+
+def test_a_rush_after_one_that_spent_all_has_what_was_saved_since():
+    """The fleet needed no more than the budget pays for in between."""
+    purse = Purse(saved=0.0, spent=True, now_s=0.0)
+    asked = {"boot_s": 45.0, "objective": Objective(budget_per_h=4.0), "billing": Billing(price_per_h=1.0)}
+    calm = purse.count(300.0, 1, wanted=4, **asked)
+    assert calm.count(305.0, 1, wanted=10, **asked).affords(1, busy=True, **asked) == 7
+    assert purse.count(300.0, 1, wanted=10, **asked).affords(1, busy=True, **asked) == 5
+
+
+def test_nobody_waits_for_a_long_stretch_of_the_only_worker():
+    """A budget for nine tenths of a worker has it back within a minute or two."""
+    assert any(one.start for one in spending(0.0, spent=True, budget_per_h=0.9, count=0, busy=0)[:24])
 
 
 @pytest.mark.parametrize("billing", [Billing(price_per_h=1.0, granularity_s=3600.0), Billing(price_per_h=1.0)])

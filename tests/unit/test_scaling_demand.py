@@ -17,9 +17,9 @@ from facefleet.lab.simulate.durations import durations
 from facefleet.lab.simulate.fleet import World
 
 WORLDS = {
-    "ec2": World(boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(minimum_s=60.0)),
-    "cloud": World(boot=durations("15-25"), stop_s=5.0, tick_s=3.0, billing=Billing(minimum_s=30.0)),
-    "processes": World(boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing(minimum_s=30.0)),
+    "ec2": World(boot=durations("30-60"), stop_s=10.0, tick_s=5.0, billing=Billing(price_per_h=1.0, minimum_s=60.0)),
+    "cloud": World(boot=durations("15-25"), stop_s=5.0, tick_s=3.0, billing=Billing(price_per_h=1.0, minimum_s=30.0)),
+    "processes": World(boot=durations("1"), stop_s=1.0, tick_s=1.0, billing=Billing(price_per_h=1.0, minimum_s=30.0)),
 }
 AFTER_A_LULL = [2, 2, 3, 2, 1, 3, 2, 1, 1, 3, 1, 3, 3, 3, 1, 3] * 2 + [0] * 7 + [1, 2, 2, 0, 1]
 SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -74,14 +74,18 @@ spells = st.lists(
     work=st.sampled_from(("{0}", "exp:{0}", "lognormal:{0}:3")),
     ratio=st.sampled_from((0.05, 0.2, 0.5, 1.0, 1.3, 1.8)),
     capacity=st.sampled_from((1, 4)),
+    budget_per_h=st.sampled_from((None, 0.9, 2.3, 8.0)),
 )
 @SLOW
-def test_one_request_more_or_many_never_cost_a_worker(world, spells, seed, more, service_s, work, ratio, capacity):
-    """Objectives from far below a boot to far above."""
+def test_one_request_more_or_many_never_cost_a_worker(
+    world, spells, seed, more, service_s, work, ratio, capacity, budget_per_h
+):
+    """Objectives from far below a boot to far above, with and without a budget."""
     fleet = replace(WORLDS[world], capacity=capacity)
     arrivals = drawn(spells, fleet.tick_s, seed)
     if arrivals.size:
-        tempted = Tempted(ours(Objective(slo_s=ratio * fleet.boot.mean_s), fleet), more)
+        objective = Objective(slo_s=ratio * fleet.boot.mean_s, budget_per_h=budget_per_h)
+        tempted = Tempted(ours(objective, fleet), more)
         services_s = durations(work.format(service_s)).draw(np.random.default_rng(seed), arrivals.size)
         run(arrivals, services_s, world=fleet, rule=tempted)
         assert not tempted.lost

@@ -8,6 +8,8 @@ from facefleet.core.scaling.terms import Billing, Objective
 _SAVED_H = 1.0  # at most this many hours of the budget can be saved
 _SPREAD_S = 300.0  # savings are spent over no less than this
 _LAST = 0.25  # of that time is the last for which those who are there stay
+_STRETCH_H = 0.5  # of one worker's time is saved before it comes back, or boots would eat what it is paid ...
+_STRETCH_BUSY_H = 0.25  # ... while all who are there are at work: it comes when it is needed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,35 +21,48 @@ class Purse:
 
     Attributes:
         saved: in the currency of the budget; negative after spending ahead.
+        spent: all was, and ever since more workers are wanted than the budget pays for ever. One more at most is there
+            then, for long stretches. Where the budget pays for none for ever, nobody waits until it buys a stretch.
         now_s: when it was last counted.
     """
 
     saved: float = 0.0
+    spent: bool = False
     now_s: float | None = None
 
-    def count(self, now_s: float, workers: int, *, boot_s: float, objective: Objective, billing: Billing) -> "Purse":
-        """Return the purse after `workers` workers were paid since it was last counted."""
-        if objective.budget_per_h is None or self.now_s is None:
+    def count(
+        self, now_s: float, workers: int, *, wanted: int, boot_s: float, objective: Objective, billing: Billing
+    ) -> "Purse":
+        """Return the purse after `workers` workers were paid since it was last counted; now `wanted` are wanted."""
+        budget, price = objective.budget_per_h, billing.price_per_h
+        if budget is None or price <= 0 or self.now_s is None:
             return Purse(saved=self.saved, now_s=now_s)
-        hours = max(0.0, now_s - self.now_s) / 3600
-        saved = self.saved + (objective.budget_per_h - workers * billing.price_per_h) * hours
-        most = max(objective.budget_per_h * _SAVED_H, billing.price_per_h * _spread_h(boot_s, billing))
-        return Purse(saved=min(saved, most), now_s=now_s)
+        hours, spread_h = max(0.0, now_s - self.now_s) / 3600, _spread_h(boot_s, billing)
+        most = max(budget * _SAVED_H, price * spread_h)
+        saved = min(most, self.saved + (budget - workers * price) * hours)
+        spent = self.spent or _paid(budget, price, saved, spread_h * _LAST) < workers
+        return Purse(saved=saved, spent=spent and 1 <= _paid(budget, price) < wanted, now_s=now_s)
 
-    def affords(self, have: int, *, boot_s: float, objective: Objective, billing: Billing) -> float:
+    def affords(self, have: int, *, busy: bool, boot_s: float, objective: Objective, billing: Billing) -> float:
         """Return how many workers there may be now, of whom `have` are there; infinite without a budget or a price.
 
         Those there stay until nearly all is spent that they were started for, or a budget for two and a half would
-        start the third at one look and drain it at the next.
+        start the third at one look and drain it at the next. `busy` says that nobody there is without work.
         """
-        if objective.budget_per_h is None or billing.price_per_h <= 0:
+        budget, price = objective.budget_per_h, billing.price_per_h
+        if budget is None or price <= 0:
             return math.inf
         spread_h = _spread_h(boot_s, billing)
-        most, kept = (
-            max(0, math.floor((objective.budget_per_h + self.saved / span_h) / billing.price_per_h + 1e-9))
-            for span_h in (spread_h, spread_h * _LAST)
-        )
-        return max(most, min(have, kept))
+        most = _paid(budget, price, self.saved, spread_h)
+        if self.spent:
+            stretch_h = _STRETCH_BUSY_H if busy else _STRETCH_H
+            most = min(most, _paid(budget, price) + int(self.saved >= price * stretch_h))
+        return max(most, min(have, _paid(budget, price, self.saved, spread_h * _LAST)))
+
+
+def _paid(budget_per_h: float, price_per_h: float, saved: float = 0.0, span_h: float = 1.0) -> int:
+    """Return how many workers the budget pays, with savings that are spent over so long."""
+    return max(0, math.floor((budget_per_h + saved / span_h) / price_per_h + 1e-9))
 
 
 def _spread_h(boot_s: float, billing: Billing) -> float:

@@ -94,9 +94,9 @@ class Facefleet:
         there = committed(seen)
         have = max(there, memory.ordered if 0 <= seen.now_s - memory.ordered_s < UNSEEN_S else 0)
         boot_s, aim, billing = view.boot_s, self.objective, self.billing
-        purse = memory.purse.count(seen.now_s, there, boot_s=boot_s, objective=aim, billing=billing)
         wants = (workers_against_lateness(view), _workers(ahead.peak(), seen.capacity))
-        affords = purse.affords(have, boot_s=boot_s, objective=aim, billing=billing)
+        purse = memory.purse.count(seen.now_s, there, wanted=max(wants), boot_s=boot_s, objective=aim, billing=billing)
+        affords = purse.affords(have, busy=not idle, boot_s=boot_s, objective=aim, billing=billing)
         goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
         start = max(0, min(goal - have, bounds.maximum - there))
         drain = () if start else self._leaving(view, idle, spare, seen.count(WorkerState.RUNNING) - goal)

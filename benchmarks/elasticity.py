@@ -29,7 +29,11 @@ RESULTS = HERE / "elasticity.json"
 
 
 def measured(key: str, row: dict, trace: Workload) -> dict:
-    """Return a row with all its figures and bounds."""
+    """Return a row with all its figures and bounds; nothing that is of other seeds or hours is kept of it."""
+    conditions = Measuring(row, SETTINGS[key], trace).conditions()
+    if row.get("conditions") != conditions:
+        row = {"service": row["service"], "workload": row["workload"], "conditions": conditions}
+        row |= {part: {} for part in ("known", "ours", "bound", "missed")}
     Measuring(row, SETTINGS[key], trace).fill()
     return explain(row, SETTINGS[key], missed(row), trace)
 
@@ -125,7 +129,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.jobs) as pool:
         jobs = {}
         for name in order:
-            empty = {"service": name[1], "workload": name[2], "known": {}, "ours": {}, "bound": {}, "missed": {}}
+            empty = {"service": name[1], "workload": name[2]}
             jobs[pool.submit(measured, name[0], rows.get(name, empty), trace)] = name
         for done in as_completed(jobs):
             rows[jobs[done]] = done.result()

@@ -202,6 +202,11 @@ class Measuring:
         chosen = [aim for policy in KNOWN for aim in candidates(self.row, policy)]
         self._add((*self.setting.shown, self.setting.loose, *chosen), "report")
 
+    def conditions(self) -> dict:
+        """Return what the figures of the row are of; they say nothing beside those of other seeds or hours."""
+        seeds = {purpose: list(self.setting.seeds_of(self.row["workload"], purpose)) for purpose in SEEDS}
+        return {purpose: {"seeds": seeds[purpose], "counted_s": self._counted_s(purpose)} for purpose in SEEDS}
+
     def _refine(self) -> None:
         close = (policy for policy in KNOWN if self._worst(policy) > 2 - TOLERANCE)
         for policy in close if self.row["workload"] != "single" else ():
@@ -227,7 +232,8 @@ class Measuring:
 
     def _counted_s(self, seeds: str) -> float:
         cell = self._cell(Objective(), seeds)
-        return cell.workload(self.setting.seeds_of(self.row["workload"], seeds)[0]).duration_s - cell.warmup_s
+        workload = cell.workload(self.setting.seeds_of(self.row["workload"], seeds)[0])
+        return _rounded(workload.duration_s - cell.warmup_s)
 
     def _cell(self, aim: Objective, seeds: str) -> Experiment:
         name, hours = self.row["workload"], self.setting.trickle_h[seeds]

@@ -16,5 +16,5 @@ def benchmark_module(monkeypatch):
     before = set(sys.modules)
     yield importlib.import_module
     for name in set(sys.modules) - before:
-        if name.startswith("elasticity_"):
+        if name.startswith("elasticity"):
             del sys.modules[name]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from facefleet.lab.simulate.workload import Workload
+
 
 def measured(p99, instance_s):
     """Return a cell that is the same on all seeds."""
@@ -101,3 +103,21 @@ def test_how_often_the_objective_is_kept_stands_by_workload(elasticity, row):
     text = elasticity.lateness({"cloud": rows})
     assert "2 / 30 / 35 s |" in text
     assert "| bursts | 12.3 / 0.5 / 0.0 |" in text
+
+
+@pytest.mark.parametrize(
+    ("again", "kept"), [(lambda of: of, True), (lambda of: of | {"report": {"seeds": [1]}}, False)]
+)
+def test_figures_of_other_seeds_or_hours_are_not_mixed_with_new_ones(benchmark_module, monkeypatch, again, kept):
+    """A row that was kept is gone on with only if it was measured alike."""
+    benchmark, cells = benchmark_module("elasticity"), benchmark_module("elasticity_cells")
+    monkeypatch.setattr(cells.Measuring, "fill", lambda self: None)
+    monkeypatch.setattr(benchmark, "missed", lambda row: [])
+    monkeypatch.setattr(benchmark, "explain", lambda row, *rest: row)
+    empty, trace = {"service": "exp:1", "workload": "bursts"}, Workload.__new__(Workload)
+    row = benchmark.measured("ec2", empty, trace)
+    assert row["conditions"]["report"] == {"seeds": [1601, 1602, 1603, 1604], "counted_s": 10800.0}
+    before = row | {"conditions": again(row["conditions"]), "known": {"keda": {}}}
+    after = benchmark.measured("ec2", before, trace)
+    assert bool(after["known"]) is kept
+    assert after["conditions"] == row["conditions"]

@@ -1,6 +1,8 @@
 """Our own rule spends no more than its budget, and all of it where it is asked to."""
 
+import math
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -23,15 +25,17 @@ def test_a_budget_is_kept_in_the_long_run_and_its_savings_are_spent_on_a_rush():
     assert max(look.running for look in result.looks) > 4
 
 
-def test_a_budget_for_two_and_a_half_workers_has_the_third_for_an_hour_and_the_two_always():
+def test_a_budget_for_two_and_a_half_workers_has_the_third_for_a_quarter_of_an_hour_and_the_two_always():
     """It is not started at one look and drained at the next, and nobody is drained for one that still boots."""
     world = replace(EC2, billing=Billing(price_per_h=1.0, minimum_s=60.0))
     rule = policy("facefleet", objective=Objective(slo_s=0.0, budget_per_h=2.5), billing=world.billing)
     result = run(np.arange(0, 36000, 5.0), 0.1, world=world, rule=rule, duration_s=36000)
-    later = [look for look in result.looks if 60 < look.at_s < 36000]
-    assert {look.running for look in later} == {2, 3}
+    later = [look.running for look in result.looks if 900 < look.at_s < 36000]
+    assert set(later) == {2, 3}
     assert 2.4 < result.billed_s / 36000 < 2.6
-    assert result.starts <= 2 + 10 + 1
+    stretches_s = [world.tick_s * len(list(there)) for count, there in groupby(later) if count == 3]
+    assert min(stretches_s[1:-1]) > 600
+    assert result.starts == pytest.approx(36000 / 1500, abs=2)
 
 
 def spending(saved, pending=0, budget_per_h=2.5, spent=False, count=4, busy=4):
@@ -68,26 +72,28 @@ def test_workers_that_boot_over_budget_cost_none_at_work_its_place():
     assert not any(decision.drain for decision in spending(0.045, pending=2)[:20])
 
 
-@pytest.mark.parametrize(("busy", "after_h"), [(2, 0.25), (1, 0.5)])
-def test_once_all_is_spent_one_more_comes_for_long_and_sooner_if_all_are_at_work(busy, after_h):
-    """It takes minutes to save what pays a boot; that would be spent on little else."""
-    first = next(number for number, one in enumerate(spending(0.1, spent=True, count=2, busy=busy)) if one.start)
-    assert first * 5.0 == pytest.approx((after_h - 0.1) / 0.5 * 3600, abs=10)
+@pytest.mark.parametrize("budget_per_h", [2.5, 2.9])
+def test_once_all_is_spent_one_more_comes_when_it_is_paid_for_twenty_boots(budget_per_h):
+    """Five minutes of it are paid for sooner; its boot would be a fifth of these. With little to add that is soon."""
+    decided = spending(0.01, spent=True, count=2, busy=2, budget_per_h=budget_per_h)
+    first = next(number for number, one in enumerate(decided, 1) if one.start)
+    missing = 3 - budget_per_h
+    assert first * 5.0 == pytest.approx((20 * 45.0 * missing - 36.0) / (1 - missing), abs=10)
 
 
-def test_what_was_saved_for_a_long_stretch_is_not_spent_on_many_for_minutes():
-    """A full purse would pay for eight more for five minutes."""
-    assert [one.start for one in spending(0.7, spent=True, count=2, busy=2)[:2]] == [1, 0]
+def test_savings_that_could_not_be_spent_are_there_for_the_rush():
+    """An hour in which no worker was to be had: the whole purse is spent then, over twenty boots."""
+    assert spending(2.5, spent=True, count=2, busy=2)[0].start == 10
 
 
-def test_no_hour_that_is_charged_whole_is_begun_for_a_stretch_of_half_an_hour():
+def test_no_hour_that_is_charged_whole_is_begun_for_twenty_boots():
     """Of a budget for 2.3 it takes seven tenths of an hour's price."""
     asked = {
         "boot_s": 45.0,
         "objective": Objective(budget_per_h=2.3),
         "billing": Billing(price_per_h=1.0, granularity_s=3600.0),
     }
-    affords = [Purse(saved=saved, spent=True).affords(2, busy=True, **asked) for saved in (0.65, 0.75)]
+    affords = [Purse(saved=saved, spent=True).affords(2, **asked) for saved in (0.65, 0.75)]
     assert affords == [2, 3]
 
 
@@ -96,8 +102,14 @@ def test_a_rush_after_one_that_spent_all_has_what_was_saved_since():
     purse = Purse(saved=0.0, spent=True, now_s=0.0)
     asked = {"boot_s": 45.0, "objective": Objective(budget_per_h=4.0), "billing": Billing(price_per_h=1.0)}
     calm = purse.count(300.0, 1, wanted=4, **asked)
-    assert calm.count(305.0, 1, wanted=10, **asked).affords(1, busy=True, **asked) == 7
-    assert purse.count(300.0, 1, wanted=10, **asked).affords(1, busy=True, **asked) == 5
+    assert calm.count(305.0, 1, wanted=10, **asked).affords(1, **asked) == 7
+    assert purse.count(300.0, 1, wanted=10, **asked).affords(1, **asked) == 5
+
+
+def test_without_a_price_a_budget_buys_any_number():
+    """What costs nothing is not counted."""
+    asked = {"boot_s": 45.0, "objective": Objective(budget_per_h=4.0), "billing": Billing(price_per_h=0.0)}
+    assert Purse(now_s=0.0).count(300.0, 9, wanted=10, **asked).affords(9, **asked) == math.inf
 
 
 def test_nobody_waits_for_a_long_stretch_of_the_only_worker():

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from our_rule import ours, run
+from our_rule import ours, run, workers
 
+from facefleet.core.fleet import Bounds, Observation
+from facefleet.core.scaling import policy
+from facefleet.core.scaling.budget import Purse
 from facefleet.core.scaling.facefleet import _workers
 from facefleet.core.scaling.forecast import Arrivals
 from facefleet.core.scaling.staffing import erlang_slots
@@ -89,6 +92,48 @@ def test_one_request_more_or_many_never_cost_a_worker(
         services_s = durations(work.format(service_s)).draw(np.random.default_rng(seed), arrivals.size)
         run(arrivals, services_s, world=fleet, rule=tempted)
         assert not tempted.lost
+
+
+@given(
+    budget_per_h=st.sampled_from((0.9, 1.0, 2.3, 4.0, 8.7)),
+    saved=st.floats(-0.5, 5.0),
+    spent=st.booleans(),
+    granularity_s=st.sampled_from((1.0, 3600.0)),
+    running=st.integers(0, 7),
+    pending=st.integers(0, 3),
+    busy=st.integers(0, 7),
+    visible=st.sampled_from((0, 1, 2, 5, 50)),
+    more=st.sampled_from((1, 5, 40)),
+    minimum=st.integers(0, 3),
+)
+@settings(SLOW, max_examples=500)
+def test_no_savings_and_no_want_of_them_make_more_demand_cost_a_worker(
+    budget_per_h, saved, spent, granularity_s, running, pending, busy, visible, more, minimum
+):
+    """Whatever a fleet has spent so far. Loads as short as those above save nothing worth mentioning."""
+    billing = Billing(price_per_h=1.0, granularity_s=granularity_s)
+    rule = policy("facefleet", objective=Objective(budget_per_h=budget_per_h), billing=billing)
+    memory = replace(rule.begin(), purse=Purse(saved=saved, spent=spent, now_s=0.0))
+    busy = min(busy, running)
+    calm, crowded = (
+        rule.decide(
+            Observation(
+                now_s=5.0,
+                visible=waiting,
+                in_flight=busy,
+                oldest_age_s=3.0 if waiting else 0.0,
+                enqueued_total=100 + waiting + busy,
+                finished_total=100,
+                busy_ms_total=5e5,
+                workers=workers(running, pending=pending, busy=busy),
+                boot_s=45.0,
+            ),
+            Bounds(minimum=minimum, maximum=19),
+            memory,
+        )[0]
+        for waiting in (visible, visible + more)
+    )
+    assert crowded.start - len(crowded.drain) >= calm.start - len(calm.drain)
 
 
 @given(

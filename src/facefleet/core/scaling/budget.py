@@ -8,8 +8,7 @@ from facefleet.core.scaling.terms import Billing, Objective
 _SAVED_H = 1.0  # at most this many hours of the budget can be saved
 _SPREAD_S = 300.0  # savings are spent over no less than this
 _LAST = 0.25  # of that time is the last for which those who are there stay
-_STRETCH_H = 0.5  # of one worker's time is saved before it comes back, or boots would eat what it is paid ...
-_STRETCH_BUSY_H = 0.25  # ... while all who are there are at work: it comes when it is needed
+_STRETCH_BOOTS = 20  # once they are used up, over no less than so many boots, which would eat what is bought
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +20,8 @@ class Purse:
 
     Attributes:
         saved: in the currency of the budget; negative after spending ahead.
-        spent: all was, and ever since more workers are wanted than the budget pays for ever. One more at most is there
-            then, for long stretches. Where the budget pays for none for ever, nobody waits until it buys a stretch.
+        spent: nearly all savings were used, and at every look since more workers were wanted than the budget pays for
+            all the time. Never if it pays for none all the time: nobody waits for a long stretch of the only worker.
         now_s: when it was last counted.
     """
 
@@ -43,20 +42,18 @@ class Purse:
         spent = self.spent or _paid(budget, price, saved, spread_h * _LAST) < workers
         return Purse(saved=saved, spent=spent and 1 <= _paid(budget, price) < wanted, now_s=now_s)
 
-    def affords(self, have: int, *, busy: bool, boot_s: float, objective: Objective, billing: Billing) -> float:
+    def affords(self, have: int, *, boot_s: float, objective: Objective, billing: Billing) -> float:
         """Return how many workers there may be now, of whom `have` are there; infinite without a budget or a price.
 
         Those there stay until nearly all is spent that they were started for, or a budget for two and a half would
-        start the third at one look and drain it at the next. `busy` says that nobody there is without work.
+        start the third at one look and drain it at the next.
         """
         budget, price = objective.budget_per_h, billing.price_per_h
         if budget is None or price <= 0:
             return math.inf
         spread_h = _spread_h(boot_s, billing)
-        most = _paid(budget, price, self.saved, spread_h)
-        if self.spent:
-            stretch_h = _STRETCH_BUSY_H if busy else _STRETCH_H
-            most = min(most, _paid(budget, price) + int(self.saved >= price * stretch_h))
+        stretch_h = max(spread_h, _STRETCH_BOOTS * boot_s / 3600)
+        most = _paid(budget, price, self.saved, stretch_h if self.spent else spread_h)
         return max(most, min(have, _paid(budget, price, self.saved, spread_h * _LAST)))
 
 

@@ -96,7 +96,7 @@ class Facefleet:
         boot_s, aim, billing = view.boot_s, self.objective, self.billing
         wants = (workers_against_lateness(view), _workers(ahead.peak(), seen.capacity))
         purse = memory.purse.count(seen.now_s, there, wanted=max(wants), boot_s=boot_s, objective=aim, billing=billing)
-        affords = purse.affords(have, busy=not idle, boot_s=boot_s, objective=aim, billing=billing)
+        affords = purse.affords(have, boot_s=boot_s, objective=aim, billing=billing)
         goal = clamp(int(min(max(wants), affords, bounds.maximum)), bounds)
         start = max(0, min(goal - have, bounds.maximum - there))
         drain = () if start else self._leaving(view, idle, spare, seen.count(WorkerState.RUNNING) - goal)

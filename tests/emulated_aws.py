@@ -31,6 +31,7 @@ class EmulatedAws:
         self._moving = threading.Event()
         self._moving.set()
         self.without_capacity = lambda instance_type: False
+        self.sold_out, self.protected = set(), set()  # instances that do not start again, and that may not be stopped
         self._patches = ExitStack()
 
     def __enter__(self):
@@ -151,10 +152,18 @@ class EmulatedAws:
         return launch
 
     def _start_instances(self, original):
-        return _only_from("stopped", original)
+        return _unless(
+            self.sold_out,
+            ("InsufficientInstanceCapacity", "We currently do not have sufficient capacity."),
+            _only_from("stopped", original),
+        )
 
     def _stop_instances(self, original):
-        return _only_from("running", original)
+        return _unless(
+            self.protected,
+            ("OperationNotPermitted", "The instance may not be stopped. Modify its 'disableApiStop' attribute."),
+            _only_from("running", original),
+        )
 
     def elapse(self, seconds):
         """Let time pass for the queues, and for what is in the buckets."""
@@ -166,6 +175,17 @@ class EmulatedAws:
     def client(self, service):
         """A client of the test's own."""
         return boto3.client(service, region_name=REGION)
+
+
+def _unless(refused, error, original):
+    """AWS refuses the whole call if it refuses one of its instances."""
+
+    def checked(backend, instance_ids):
+        if refused.intersection(instance_ids):
+            raise EC2ClientError(*error)
+        return original(backend, instance_ids)
+
+    return checked
 
 
 def _only_from(state, original):

@@ -5,6 +5,7 @@ import time
 import uuid
 
 import pytest
+import structlog
 
 from emulated_aws import REGION
 from facefleet.adapters.aws import Aws
@@ -79,6 +80,13 @@ async def worked(site, fleet, count, *, until):
         await site.roster.leave(worker_id)
     await site.until(fleet, until)
     return started
+
+
+async def looked(site, fleet, *, until_s):
+    """Let time pass, and look at the fleet as a controller does."""
+    while site.clock.passed_s < until_s:
+        site.clock.passed_s += 60
+        await fleet.instances()
 
 
 async def test_stopped_instances_start_before_new_ones_are_launched(site):
@@ -159,6 +167,68 @@ async def test_another_type_is_tried_where_there_is_no_capacity(site):
     site.emulated.without_capacity = lambda instance_type: False
 
 
+async def test_a_stopped_instance_that_is_sold_out_where_it_is_gives_its_number_to_one_elsewhere(site):
+    """It can start in its own zone only. Once the new one is there, and not before: it is worth a short boot."""
+    fleet = site.fleet(maximum=2)
+    there = await worked(site, fleet, 2, until=["stopped", "stopped"])
+    site.emulated.sold_out.add(there[0])
+    site.emulated.without_capacity = lambda instance_type: True
+    assert await fleet.start(2) == [there[1]]
+    assert site.states()[there[0]] == "stopped"
+    site.emulated.without_capacity = lambda instance_type: False
+    (other,) = await fleet.start(1)
+    assert other not in there
+    await site.until(fleet, ["running", "running", "terminated"])
+    assert site.states()[there[0]] == "terminated"
+    assert await fleet.start(1) == []
+
+
+async def test_an_instance_that_may_not_be_stopped_holds_up_nobody(site):
+    """Somebody protected it to look at it: the other one is stopped, the fleet is seen, and it is told once."""
+    fleet = site.fleet()
+    kept, other = await running(site, fleet, 2)
+    site.emulated.protected.add(kept)
+    for draining in (False, True):
+        for worker_id in (kept, other):
+            await site.report(worker_id, draining=draining)
+        await fleet.drain([kept, other])
+    for worker_id in (kept, other):
+        await site.roster.leave(worker_id)
+    with structlog.testing.capture_logs() as logs:
+        seen = await site.until(fleet, ["running", "stopped"])
+    assert seen == {kept: WorkerState.DRAINING, other: WorkerState.STOPPED}
+    assert [one["instance"] for one in logs if one["event"] == "instance goes on, and costs"] == [kept]
+    assert len(await fleet.start(2)) == 2
+    site.emulated.protected.remove(kept)
+    await site.until(fleet, ["running", "running", "stopped"])
+
+
+async def test_an_instance_that_brings_up_no_worker_is_not_started_again(site):
+    """Stopped it would be the first to be tried for the next request, and nobody would come to it either."""
+    fleet = site.fleet()
+    (broken,) = await running(site, fleet, 1)
+    await looked(site, fleet, until_s=840)
+    assert site.states()[broken] == "running"
+    await looked(site, fleet, until_s=960)
+    await site.until(fleet, ["terminated"])
+    (other,) = await fleet.start(1)
+    assert other != broken
+
+
+async def test_a_database_that_was_away_makes_nobody_useless(site):
+    """For twenty minutes nobody could report, nor look; the workers' next reports come a moment later."""
+    fleet = site.fleet()
+    working, draining = await running(site, fleet, 2)
+    for one in (working, draining):
+        await site.report(one, jobs=("j",))
+    await fleet.drain([draining])
+    site.clock.passed_s = 1200
+    await fleet.instances()
+    assert set(site.states().values()) == {"running"}
+    await looked(site, fleet, until_s=1500)
+    await site.until(fleet, ["running", "stopped"])
+
+
 async def test_a_missing_launch_template_is_one_sentence(site):
     """Named, with the operation that missed it."""
     with pytest.raises(Unavailable, match=r"launch template nowhere .*ec2:RunInstances"):
@@ -175,9 +245,8 @@ async def test_a_worker_that_falls_silent_is_not_stopped_for_a_while(site):
     assert await site.roster.reports() == []
     await fleet.instances()
     assert site.states()[one] == "running"
-    site.clock.passed_s = 300
     with site.emulated.standing_still():
-        await fleet.instances()
+        await looked(site, fleet, until_s=300)
         assert site.states()[one] == "stopping"
 
 

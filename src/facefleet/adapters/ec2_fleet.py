@@ -32,7 +32,7 @@ _STATES = {
 # withdrawn: the worker signed off.
 _SIGNED_OFF_S = 9.0
 # A worker that fell silent may still be at work, until well after its leases have run out; one that was never heard of
-# may still be starting.
+# may still be starting. Who has not looked for this long has not heard either, and begins as one who takes over.
 _SILENT_S = 180.0
 # An instance that runs this long without a worker is of no use: its image is broken, or its machine.
 _USELESS_S = 900.0
@@ -79,7 +79,11 @@ class Ec2Fleet:
         self._looked_s = -math.inf
 
     async def instances(self) -> Sequence[Instance]:
-        """Return the instances; those whose workers have finished are stopped, stopped ones in excess terminated."""
+        """Return the instances.
+
+        Those whose workers have finished are stopped; stopped ones in excess are terminated, as are those that bring
+        up no worker.
+        """
         machines, said = await self._look()
         await self._settle(machines, said)
         return [
@@ -95,12 +99,17 @@ class Ec2Fleet:
         """Start stopped instances, then launch others, up to the maximum."""
         machines, _ = await self._look()
         stopped = [machine.instance_id for machine in machines if machine.state == "stopped"]
-        started = await self._machines.start(stopped[:count])
+        started, sold_out = await self._machines.start(stopped[:count])
         taken = {machine.number for machine in machines if machine.state != "shutting-down"}
         free = [number for number in range(1, self._maximum + 1) if number not in taken]
-        launched = await asyncio.gather(
-            *(self._machines.launch(number) for number in free[: count - len(started)]), return_exceptions=True
-        )
+        # A stopped instance can start where it is only; sold out there, it gives its number to one elsewhere.
+        given_up = {machine.number: machine.instance_id for machine in machines if machine.instance_id in sold_out}
+        numbers = [*free, *given_up][: count - len(started)]
+        launched = await asyncio.gather(*map(self._machines.launch, numbers), return_exceptions=True)
+        came = dict(zip(numbers, launched, strict=True))
+        if replaced := [gone for number, gone in given_up.items() if isinstance(came.get(number), str)]:
+            log.info("instances terminated: others were launched in their place", instances=replaced)
+            await self._machines.terminate(replaced)
         started += [one for one in launched if isinstance(one, str)]
         for error in launched:
             if isinstance(error, BaseException) and (not started or not isinstance(error, Unavailable)):
@@ -138,6 +147,8 @@ class Ec2Fleet:
     def _listen(self, machines: Sequence[Machine], said: Mapping[str, WorkerReport]) -> None:
         """Note when the state of each instance, and the report of its worker, last changed."""
         now_s = self._now_s()
+        if now_s - self._looked_s > _SILENT_S:  # the database or AWS was away, or another led
+            self._heard, self._looked_s = {}, -math.inf
         before, self._heard = self._heard, {}
         for machine in machines:
             heard = before.get(machine.instance_id)
@@ -151,10 +162,16 @@ class Ec2Fleet:
     async def _settle(self, machines: Sequence[Machine], said: Mapping[str, WorkerReport]) -> None:
         running = [machine for machine in machines if machine.state == "running"]
         silent = [machine for machine in running if machine.instance_id not in said]
-        finished = [machine.instance_id for machine in silent if self._has_finished(machine)]
+        done = [machine for machine in silent if self._has_finished(machine)]
+        finished = [machine.instance_id for machine in done if machine.draining]
         if finished:
             log.info("instances stop: their workers have finished", instances=finished)
             await self._machines.stop(finished)
+        # Stopped, it would be the first to be started again, and come to nothing again.
+        useless = [machine.instance_id for machine in done if not machine.draining]
+        if useless:
+            log.error("instances terminated: no worker reported from them", instances=useless, for_s=_USELESS_S)
+            await self._machines.terminate(useless)
         # A worker that came up after it was asked has not heard, nor has one that was adopted a moment ago.
         deaf = [
             machine.instance_id

@@ -97,6 +97,7 @@ class Machines:
     def __init__(self, aws: Aws, plan: Plan) -> None:
         self._aws = aws
         self._plan = plan
+        self._refused: set[tuple[str, str]] = set()  # operation and instance, once told
 
     async def look(self) -> list[Machine]:
         """Return all that exist, by number."""
@@ -119,10 +120,13 @@ class Machines:
                 return sorted(existing, key=lambda machine: machine.number)
             more = {"NextToken": found["NextToken"]}
 
-    async def start(self, instance_ids: Sequence[str]) -> list[str]:
-        """Start stopped instances; return those that start, the others being in no state for it or out of capacity."""
+    async def start(self, instance_ids: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Start stopped instances; return those that start, and those that are sold out where they are.
+
+        The others are in no state for it, or beyond the quota.
+        """
         if not instance_ids:
-            return []
+            return [], []
         # Before they run, or they would be taken for drained.
         await self._call("delete_tags", "the instances", Resources=list(instance_ids), Tags=[{"Key": _DRAINING}])
         try:
@@ -132,10 +136,10 @@ class Machines:
                 raise
             if len(instance_ids) > 1:
                 each = await asyncio.gather(*(self.start([one]) for one in instance_ids))
-                return [started for one in each for started in one]
+                return [one for started, _ in each for one in started], [one for _, out in each for one in out]
             log.warning("instance not started", instance=instance_ids[0], error=error.detail)
-            return []
-        return list(instance_ids)
+            return [], list(instance_ids) if error.code in _NO_CAPACITY else []
+        return list(instance_ids), []
 
     async def launch(self, number: int) -> str | None:
         """Launch an instance; None if there is no capacity for it anywhere, or no quota."""
@@ -169,12 +173,28 @@ class Machines:
         await self._call("create_tags", "the instances", Resources=list(instance_ids), Tags=tags)
 
     async def stop(self, instance_ids: Sequence[str]) -> None:
-        """Stop instances."""
-        await self._call("stop_instances", "the instances", InstanceIds=list(instance_ids))
+        """Stop instances, but those that AWS will not stop."""
+        await self._end("stop_instances", instance_ids)
 
     async def terminate(self, instance_ids: Sequence[str]) -> None:
-        """Delete instances."""
-        await self._call("terminate_instances", "the instances", InstanceIds=list(instance_ids))
+        """Delete instances, but those that AWS will not delete."""
+        await self._end("terminate_instances", instance_ids)
+
+    async def _end(self, operation: str, instance_ids: Sequence[str]) -> None:
+        """Do it to all at once, or if AWS refuses to each alone: one that is protected is no reason to end no other.
+
+        Nor is it one to do nothing else, so it is told, once, and tried again whenever this is asked for again.
+        """
+        try:
+            await self._call(operation, "the instances", InstanceIds=list(instance_ids))
+        except AwsRefusal as error:
+            if len(instance_ids) > 1:
+                await asyncio.gather(*(self._end(operation, [one]) for one in instance_ids))
+            elif (operation, instance_ids[0]) not in self._refused:
+                self._refused.add((operation, instance_ids[0]))
+                log.warning("instance goes on, and costs", instance=instance_ids[0], error=error.detail)
+        else:
+            self._refused -= {(operation, one) for one in instance_ids}
 
     async def _call(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
         return await self._aws.call("ec2", operation, resource, **parameters)

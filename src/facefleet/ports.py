@@ -293,6 +293,10 @@ class Roster(Protocol):
         """Return the fleet as last published."""
         ...
 
+    async def published_age_s(self) -> float | None:
+        """Return how long ago the fleet was last published; None if it never was."""
+        ...
+
     async def record(self, decision: Decision, *, at_s: float, seen: Mapping[str, float]) -> None:
         """Append to the history of decisions; `seen` holds the numbers it was made from."""
         ...

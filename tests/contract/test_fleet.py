@@ -196,6 +196,22 @@ async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(home):
     assert await fleet.start(1) == []
 
 
+async def test_a_clock_that_is_set_back_makes_no_start_wait_for_hours(home):
+    """It was two hours ahead when the worker ended."""
+    now_s = [8200.0]
+    fleet = ProcessFleet(
+        command=lambda _: [sys.executable, "-c", "raise SystemExit(3)"],
+        environment=dict(os.environ),
+        bury=home.bury,
+        new_id=lambda: uuid.uuid4().hex,
+        now_s=lambda: now_s[0],
+    )
+    await gone(fleet, await fleet.start(1))
+    now_s[0] = 1000.0
+    assert len(await fleet.start(1)) == 1
+    await fleet.close()
+
+
 async def test_closing_leaves_no_process(home):
     """After `close` every worker process has come to its end: this program is its parent."""
     async with process_bench(home) as bench:

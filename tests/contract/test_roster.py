@@ -37,6 +37,7 @@ async def postgres_bench(url):
                 " idle_since = idle_since - %(s)s * interval '1 s'",
                 {"s": seconds},
             )
+            await here.run("UPDATE fleet SET published_at = published_at - %s * interval '1 s'", [seconds])
 
         yield Bench(
             PostgresRoster(here, silent_s=SILENT_S, kept_decisions=KEPT),
@@ -131,6 +132,16 @@ async def test_word_to_drain_reaches_the_worker_with_its_next_heartbeat(bench):
     assert await bench.roster.report(report("other")) is False
 
 
+async def test_everybody_sees_how_old_the_picture_of_the_fleet_is(bench):
+    """Nothing else tells that no controller looks any more."""
+    assert await bench.elsewhere.published_age_s() is None
+    await bench.roster.publish(())
+    await bench.elapse(95)
+    assert await bench.elsewhere.published_age_s() == pytest.approx(95, abs=SLOW_S)
+    await bench.roster.publish(())
+    assert await bench.elsewhere.published_age_s() == pytest.approx(0, abs=SLOW_S)
+
+
 async def test_the_published_fleet_is_what_all_rooms_see(bench):
     """Whole, in order, and replaced by the next."""
     fleet = (
@@ -221,3 +232,23 @@ async def test_whoever_fails_while_leading_leads_no_more(bench):
     with pytest.raises(ZeroDivisionError):
         await fail()
     await until_leading(bench.elsewhere)
+
+
+async def test_a_leader_whose_machine_loses_its_power_does_not_lead_for_two_hours(postgres_url, monkeypatch):
+    """That is how long a server waits by itself; it is told to ask sooner. (On this Unix socket that does nothing.)"""
+    connect, led_by = Database.connection, []
+
+    @asynccontextmanager
+    async def seen(database):
+        async with connect(database) as connection:
+            led_by.append(connection)
+            yield connection
+
+    monkeypatch.setattr(Database, "connection", seen)
+    async with Database(postgres_url) as database, PostgresRoster(database).lead() as leading:
+        assert leading
+        told = await led_by[-1].execute("SELECT name FROM pg_settings WHERE source = 'session' AND name LIKE 'tcp%'")
+        names = {name for (name,) in await told.fetchall()}
+    assert names == {
+        f"tcp_{name}" for name in ("keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout")
+    }

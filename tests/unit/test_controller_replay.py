@@ -74,12 +74,17 @@ async def test_any_rule_remembers_from_nothing_what_it_begins_with(name):
 
 
 async def test_readings_from_the_future_are_left_out():
-    """A clock that was set back."""
-    roster = MemoryRoster(clock=lambda: 0.0)
-    await record(roster, from_s=2000.0, until_s=2100.0, rate_hz=5, total=0)
-    rule = policy("facefleet")
-    memory = await memory_of_history(roster, rule, Bounds(minimum=0, maximum=19), now_s=1.0, unix_s=1000.0)
-    assert memory == rule.begin()
+    """A clock that was set back; what was recorded by the right time since is learned."""
+    rule, memories = policy("facefleet"), []
+    for ahead in (True, False):
+        roster = MemoryRoster(clock=lambda: 0.0)
+        if ahead:
+            await record(roster, from_s=2000.0, until_s=2100.0, rate_hz=5, total=0)
+            bounds = Bounds(minimum=0, maximum=19)
+            assert await memory_of_history(roster, rule, bounds, now_s=1.0, unix_s=1000.0) == rule.begin()
+        await record(roster, from_s=700.0, until_s=900.0, rate_hz=5, total=500)
+        memories.append(await memory_of_history(roster, rule, bounds, now_s=1.0, unix_s=1000.0))
+    assert memories[0] == memories[1] != rule.begin()
 
 
 async def test_what_is_past_is_learned_as_if_it_had_been_decided():

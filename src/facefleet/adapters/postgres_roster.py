@@ -18,6 +18,11 @@ from facefleet.ports import Recorded
 _LEADING = 0x0FACEF2  # advisory lock: one controller leads
 _WATCH_S = 1.0  # how often whoever leads asks whether it still does
 _LOST_S = 5.0  # a connection that does not answer for so long is lost; psycopg then takes as long to cancel
+# A server that is told nothing keeps the lock of a leader whose machine lost its power for two hours.
+_KEEPALIVE_OF_SERVER = """
+    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+           set_config('tcp_keepalives_count', '4', false), set_config('tcp_user_timeout', '30000', false)
+"""
 _WORKERS: TypeAdapter[tuple[Worker, ...]] = TypeAdapter(tuple[Worker, ...])
 
 # Idle since the first report without a job after which no job was finished: one that came and went between two
@@ -47,7 +52,7 @@ _PUBLISH = """
     WITH silent AS (DELETE FROM workers WHERE reported_at < clock_timestamp() - %(silent_s)s * interval '1 s'),
          shown AS (
              INSERT INTO fleet (workers) VALUES (%(workers)s::jsonb)
-             ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers
+             ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers, published_at = clock_timestamp()
          )
     INSERT INTO worker_time AS total (worker_s) VALUES (%(worker_s)s)
     ON CONFLICT (only_row) DO UPDATE SET worker_s = total.worker_s + excluded.worker_s
@@ -55,6 +60,7 @@ _PUBLISH = """
 """
 _WORKER_S = "SELECT coalesce(sum(worker_s), 0) FROM worker_time"
 _PUBLISHED = "SELECT workers::text FROM fleet"
+_PUBLISHED_AGE_S = "SELECT extract(epoch FROM clock_timestamp() - published_at)::float8 FROM fleet"
 _RECORD = """
     WITH old AS (DELETE FROM decisions WHERE number <= (SELECT max(number) FROM decisions) - %(keep)s)
     INSERT INTO decisions (at_s, start, drain, reason, seen)
@@ -147,6 +153,11 @@ class PostgresRoster:
         rows = await self._database.run(_PUBLISHED)
         return _WORKERS.validate_json(rows[0][0]) if rows else ()
 
+    async def published_age_s(self) -> float | None:
+        """Return how long ago the fleet was last published; None if it never was."""
+        rows = await self._database.run(_PUBLISHED_AGE_S)
+        return float(rows[0][0]) if rows else None
+
     async def record(self, decision: Decision, *, at_s: float, seen: Mapping[str, float]) -> None:
         """Append to the history of decisions."""
         await self._database.run(
@@ -190,6 +201,7 @@ class PostgresRoster:
             if not row or not row[0]:
                 yield False
                 return
+            await connection.execute(_KEEPALIVE_OF_SERVER)
             try:
                 # A timeout that never comes by itself: bringing it forward is the way to end this block and no other.
                 async with asyncio.timeout(None) as term:

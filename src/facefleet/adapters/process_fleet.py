@@ -74,7 +74,7 @@ class ProcessFleet:
         Raises:
             Unavailable: the system refuses another process.
         """
-        if self._now_s() < self._not_before_s:
+        if 0 < self._not_before_s - self._now_s() <= _MOST_BACKOFF_S:  # farther ahead, the clock was set back
             return []
         return [await self._start() for _ in range(count)]
 
@@ -104,7 +104,7 @@ class ProcessFleet:
         if child.draining_since_s is not None:
             return
         log.warning("worker ended unasked", worker=worker_id, exit_status=status)
-        if self._now_s() - child.started_s > _STILLBORN_S:
+        if not 0 <= self._now_s() - child.started_s <= _STILLBORN_S:
             self._stillborn = 0
             return
         self._stillborn += 1

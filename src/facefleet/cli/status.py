@@ -12,6 +12,8 @@ from facefleet.cli.options import AsJson, Url
 
 commands = typer.Typer()
 
+_SILENT_S = 30.0  # a controller looks every second or few
+
 
 @commands.command(
     epilog=examples("""
@@ -27,14 +29,19 @@ def status(*, as_json: AsJson = False, url: Url = None) -> None:
     if as_json:
         tables.print_json({"queue": queue, "fleet": fleet})
         return
-    tables.print_table(
-        ("part", "state", "for", "work"), [_queue(queue), *map(_worker, fleet["workers"])], long=("work",)
-    )
+    parts = [_queue(queue), *_controller(fleet), *map(_worker, fleet["workers"])]
+    tables.print_table(("part", "state", "for", "work"), parts, long=("work",))
 
 
 def _queue(queue: dict[str, Any]) -> tuple[str, ...]:
     state = f"{queue['visible']} waiting, {queue['in_flight']} in work, {queue['dead']} dead"
     return "queue", state, f"{queue['oldest_age_s']:.1f} s", ""
+
+
+def _controller(fleet: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Say that nobody leads, so that what follows is old."""
+    silent_s = fleet.get("looked_s_ago") or 0.0
+    return [("controller", "silent", f"{silent_s:.0f} s", "")] if silent_s > _SILENT_S else []
 
 
 def _worker(worker: dict[str, Any]) -> tuple[str, ...]:

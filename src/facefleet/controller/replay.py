@@ -46,8 +46,8 @@ async def _looks(roster: Roster, *, now_s: float, unix_s: float) -> AsyncIterato
     before: Recorded | None = None
     skipped: Recorded | None = None
     async for record in roster.history(since_s=unix_s - _LONGEST_S):
-        if record[0] > unix_s:
-            return
+        if record[0] > unix_s:  # the clock was ahead then; what is right came after it
+            continue
         if before is not None and record[0] - before[0] < _spacing_s(unix_s - record[0]):
             skipped = record
             continue

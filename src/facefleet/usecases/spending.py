@@ -23,11 +23,19 @@ async def spending(queue: Queue, roster: Roster, settings: Settings, *, now_s: f
     """
     counts = await queue.counts()
     now = Totals(at_s=now_s, worker_s=await roster.worker_s_total(), answered=counts.finished_total)
-    oldest = [_totals(recorded) async for recorded in roster.history(since_s=now_s - _DAY_S, limit=1)]
     prices = Prices(
         worker_per_h=settings.worker_price_per_hour or None, managed_per_1000=settings.managed_price_per_1000
     )
-    return cost(charged(await roster.workers()), now, oldest[0] if oldest else None, prices)
+    return cost(charged(await roster.workers()), now, await _oldest(roster, now_s), prices)
+
+
+async def _oldest(roster: Roster, now_s: float) -> Totals | None:
+    """Return the oldest reading of the last day; not one of a clock that was ahead, however long ago."""
+    for limit in (1, None):  # one is enough as a rule, and asked for at every scrape
+        async for recorded in roster.history(since_s=now_s - _DAY_S, limit=limit):
+            if recorded[0] <= now_s:
+                return _totals(recorded)
+    return None
 
 
 def _totals(recorded: Recorded) -> Totals:

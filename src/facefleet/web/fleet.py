@@ -35,6 +35,9 @@ class FleetJson(BaseModel):
     """The fleet as the controller last saw it."""
 
     workers: tuple[WorkerJson, ...]
+    looked_s_ago: float | None = Field(
+        description="Since a controller last looked at the fleet; null if none ever did."
+    )
 
 
 class DecisionJson(BaseModel):
@@ -79,7 +82,9 @@ class DecisionsQuery(Parameters):
 @router.get("/v1/fleet")
 async def get_fleet(room: RoomGiven) -> FleetJson:
     """List the workers."""
-    return FleetJson(workers=tuple(_worker_json(worker) for worker in await room.service.roster.workers()))
+    roster = room.service.roster
+    workers = tuple(_worker_json(worker) for worker in await roster.workers())
+    return FleetJson(workers=workers, looked_s_ago=await roster.published_age_s())
 
 
 @router.get("/v1/fleet/decisions")

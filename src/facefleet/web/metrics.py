@@ -1,7 +1,8 @@
 """Numbers for Prometheus: requests and stages counted as they happen, queue and fleet read when scraped.
 
 Every web node shows the whole queue and fleet, so over several nodes take the `max` of `facefleet_queue_*`,
-`facefleet_workers`, `facefleet_cost_*` and `facefleet_scaling_decisions_total`, and the `sum` of the others.
+`facefleet_workers`, `facefleet_controller_*`, `facefleet_cost_*` and `facefleet_scaling_decisions_total`, and the `sum`
+of the others.
 """
 
 import json
@@ -52,13 +53,18 @@ class Metrics:
         self._jobs = Gauge("facefleet_queue_jobs", "Jobs in the queue.", ("state",), registry=into)
         self._oldest = Gauge("facefleet_queue_oldest_age_seconds", "Age of the oldest waiting job.", registry=into)
         self._workers = Gauge("facefleet_workers", "Workers.", ("state",), registry=into)
+        self._silent = Gauge(
+            "facefleet_controller_silent_seconds",
+            "Time since a controller last looked at queue and fleet; NaN if none ever did.",
+            registry=into,
+        )
         self._decisions = Counter(
             "facefleet_scaling_decisions",
             "Decisions of the controller that this node has seen.",
             ("action",),
             registry=into,
         )
-        self._last_decision_s = 0.0
+        self._last_decision_s: float | None = None
         self._costs = {
             name: Gauge(f"facefleet_cost_{name}", text, registry=into)
             for name, text in (
@@ -80,16 +86,16 @@ class Metrics:
     async def scrape(self, service: Service) -> bytes:
         """Return everything in Prometheus's text format; without queue and fleet while these cannot be read."""
         try:
-            await self._read(service.queue, service.roster)
+            await self._read(service.queue, service.roster, service.now_s())
             self._show_cost(await spending(service.queue, service.roster, service.settings, now_s=service.now_s()))
         except Unavailable:
             self._jobs.clear()
             self._workers.clear()
-            for gauge in (self._oldest, *self._costs.values()):
+            for gauge in (self._oldest, self._silent, *self._costs.values()):
                 gauge.set(math.nan)
         return generate_latest(self._registry)
 
-    async def _read(self, queue: Queue, roster: Roster) -> None:
+    async def _read(self, queue: Queue, roster: Roster, now_s: float) -> None:
         counts = await queue.counts()
         for state, jobs in (("visible", counts.visible), ("in_flight", counts.in_flight), ("dead", counts.dead)):
             self._jobs.labels(state).set(jobs)
@@ -97,14 +103,19 @@ class Metrics:
         workers = await roster.workers()
         for worker_state in WorkerState:
             self._workers.labels(worker_state.value).set(sum(worker.state is worker_state for worker in workers))
-        await self._count_decisions(roster)
+        silent_s = await roster.published_age_s()
+        self._silent.set(math.nan if silent_s is None else silent_s)
+        await self._count_decisions(roster, now_s)
 
-    async def _count_decisions(self, roster: Roster) -> None:
+    async def _count_decisions(self, roster: Roster, now_s: float) -> None:
+        """Count what was decided since the last scrape; at the first one nothing, or a restart would count it again."""
         latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT, acting_only=True)
-        news = [(at_s, decision) for at_s, decision, _ in latest if at_s > self._last_decision_s]
-        for at_s, decision in news:
-            self._decisions.labels("start" if decision.start else "drain").inc()
-            self._last_decision_s = max(self._last_decision_s, at_s)
+        known = [(at_s, decision) for at_s, decision, _ in latest if at_s <= now_s]  # not by a clock that was ahead
+        before_s = self._last_decision_s
+        self._last_decision_s = max((at_s for at_s, _ in known), default=before_s or 0.0)
+        for at_s, decision in known:
+            if before_s is not None and at_s > before_s:
+                self._decisions.labels("start" if decision.start else "drain").inc()
 
     def _show_cost(self, cost: Cost) -> None:
         numbers = {

@@ -122,6 +122,17 @@ async def test_the_cost_is_told_now_and_on_average(photo):
     assert "facefleet_cost_worker_seconds 9000.0" in metrics
 
 
+async def test_a_reading_of_a_clock_that_was_ahead_begins_no_average():
+    """It is the first that was recorded of the last day, and of the next one too."""
+    service = make_service(worker_price_per_hour=0.1)
+    object.__setattr__(service, "now_s", lambda: NOW_S)
+    async with client_of(service) as client:
+        await charge(service, worker_s=100, at_s=NOW_S + 86_400)
+        assert (await client.get("/v1/fleet/cost")).json()["since"] is None
+        await charge(service, worker_s=100, at_s=NOW_S - 3600)
+        assert (await client.get("/v1/fleet/cost")).json()["since"] == "2023-11-14T21:13:20Z"
+
+
 async def test_without_a_price_the_cost_says_how_to_set_one(client, service):
     """Nothing is invented: amounts are null, what was counted is there."""
     cost = (await client.get("/v1/fleet/cost")).json()

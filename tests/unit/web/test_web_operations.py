@@ -6,7 +6,8 @@ import uuid
 import pytest
 from stand_in import client_of, make_service, said
 
-from facefleet.core.fleet import Decision, Worker, WorkerState
+from facefleet.adapters.memory import MemoryRoster
+from facefleet.core.fleet import Decision, Worker, WorkerReport, WorkerState
 from facefleet.errors import Unavailable
 
 
@@ -123,6 +124,26 @@ async def test_a_fleet_without_a_running_worker_is_not_ready(client, service):
         assert (await other.get("/readyz")).status_code == 200
 
 
+@pytest.mark.parametrize("min_workers", [0, 1])
+async def test_a_fleet_that_nobody_has_looked_at_for_long_is_as_its_workers_say(min_workers):
+    """The picture of the fleet says "running" for ever once its controller is dead; the workers may be as well."""
+    service = make_service(min_workers=min_workers)
+    now_s = [1000.0]
+    object.__setattr__(service, "roster", MemoryRoster(clock=lambda: now_s[0]))
+    await service.roster.publish([Worker(worker_id="w", state=WorkerState.RUNNING, since_s=0.0)])
+    async with client_of(service) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        now_s[0] += 95
+        response = await client.get("/readyz")
+        assert response.status_code == 503
+        assert "no controller has looked at the fleet for 95 s" in response.json()["parts"]["workers"]
+        assert (await client.get("/v1/fleet")).json()["looked_s_ago"] == 95
+        assert (await metrics_of(client))["facefleet_controller_silent_seconds"] == 95
+        report = WorkerReport(worker_id="w", host="h", pid=1, draining=False, jobs=(), finished=0)
+        await service.roster.report(report)
+        assert (await client.get("/readyz")).status_code == 200
+
+
 async def metrics_of(client):
     """Return name with labels -> value."""
     text = (await client.get("/metrics")).text
@@ -159,8 +180,13 @@ async def test_queue_and_fleet_are_read_when_scraped(idle, photo):
     service, client = idle
     await queue_three(client, photo)
     await service.roster.publish([Worker(worker_id="w", state=WorkerState.DRAINING, since_s=0.0)])
+    now_s = time.time()
+    before = Decision(start=1, drain=(), reason="before this node was there")
+    await service.roster.record(before, at_s=now_s - 60, seen={})
+    assert not any("scaling_decisions_total" in name for name in await metrics_of(client))
+    await service.roster.record(before, at_s=now_s + 7200, seen={})  # by a clock that was ahead
     for n, (start, drain) in enumerate([(2, ()), (0, ()), (0, ("w",)), (0, ("x",))]):
-        await service.roster.record(Decision(start=start, drain=drain, reason="so"), at_s=time.time() + n, seen={})
+        await service.roster.record(Decision(start=start, drain=drain, reason="so"), at_s=now_s - 5 + n, seen={})
     for _ in range(2):  # a decision is counted once, however often it is read
         numbers = await metrics_of(client)
     assert numbers['facefleet_queue_jobs{state="visible"}'] == 3

@@ -18,6 +18,7 @@ class MemoryRoster:
         self._reports: dict[str, WorkerReport] = {}
         self._told_to_drain: set[str] = set()
         self._workers: tuple[Worker, ...] = ()
+        self._published_s: float | None = None
         self._worker_s = 0.0
         self._decisions: deque[Recorded] = deque(maxlen=kept_decisions)
         self._led = False
@@ -48,7 +49,7 @@ class MemoryRoster:
 
     async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0) -> float:
         """Replace the fleet as all rooms see it; add to the worker-seconds charged and return their total."""
-        self._workers = tuple(workers)
+        self._workers, self._published_s = tuple(workers), self._clock()
         self._worker_s += worker_s
         return self._worker_s
 
@@ -59,6 +60,10 @@ class MemoryRoster:
     async def workers(self) -> Sequence[Worker]:
         """Return the fleet as last published."""
         return self._workers
+
+    async def published_age_s(self) -> float | None:
+        """Return how long ago the fleet was last published; None if it never was."""
+        return None if self._published_s is None else self._clock() - self._published_s
 
     async def record(self, decision: Decision, *, at_s: float, seen: Mapping[str, float]) -> None:
         """Append to the history of decisions."""

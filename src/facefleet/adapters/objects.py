@@ -23,7 +23,7 @@ from facefleet.errors import NotFound, Unavailable, WrongSettings
 # Deletions in flight at a time; a folder or a bucket gains nothing from more.
 _DELETING = 32
 _NO_BUCKET = "NoSuchBucket"
-_PREFIXES = frozenset({"inputs", "outputs", "crops", "jobs"})
+_PREFIXES = frozenset({"inputs", "outputs", "crops", "jobs", "totals"})
 
 
 class Objects:

@@ -1,8 +1,8 @@
 """What all nodes have sent and heard of, for a controller that sends nothing itself.
 
 SQS counts nothing over time. Each node that sends jobs leaves its own totals in the store now and then, and whoever
-counts adds them up, a few seconds late. A node's totals only grow, so what was read of it once is kept when its object
-has expired.
+counts adds them up, a few seconds late. Such an object expires like all that has to do with jobs; a node that lives
+leaves it again before that, and what those left that are gone is written down where nothing expires: totals never fall.
 """
 
 import json
@@ -14,7 +14,13 @@ from facefleet.adapters.objects import Objects
 from facefleet.errors import NotFound, Unavailable
 
 _TOTALS = "jobs/totals/"
+_ENDED = "totals/ended"  # node -> its last totals, of those that are gone
 _EVERY_S = 5.0
+# A day after it was last left an object may expire. So a node leaves it anew after some hours though nothing changed;
+# one whose totals are older is gone, and written down by whoever looks.
+_AGAIN_S = 3 * 3600.0
+_GONE_S = 6 * 3600.0
+_WRITTEN_DOWN_EVERY_S = 3600.0
 # A node that has left its totals this long ago says nothing of what waits now.
 _STALE_S = 15.0
 
@@ -50,6 +56,7 @@ class SharedTotals:
         self._others: dict[str, Totals] = {}
         self._left = Totals()
         self._looked_s = 0.0
+        self._written_s = 0.0
 
     async def add(self, mine: Totals) -> Totals:
         """Return the sum over all nodes, this one included; leave its totals for the others."""
@@ -59,6 +66,7 @@ class SharedTotals:
             with suppress(Unavailable):  # then the last ones stand
                 await self._leave(mine)
                 await self._look()
+                await self._write_down(now_s)
         nodes = [mine, *self._others.values()]
         fresh = [one.oldest_s for one in nodes if one.oldest_s is not None and now_s - one.at_s < _STALE_S]
         return Totals(
@@ -70,7 +78,8 @@ class SharedTotals:
         )
 
     async def _leave(self, mine: Totals) -> None:
-        if mine.enqueued and (mine.enqueued, mine.finished) != (self._left.enqueued, self._left.finished):
+        same = (mine.enqueued, mine.finished) == (self._left.enqueued, self._left.finished)
+        if mine.enqueued and not (same and mine.at_s - self._left.at_s < _AGAIN_S):
             await self._store.put(_TOTALS + self._node, json.dumps(asdict(mine)).encode())
             self._left = mine
 
@@ -80,3 +89,20 @@ class SharedTotals:
             if node != self._node:
                 with suppress(NotFound):
                     self._others[node] = Totals(**json.loads(await self._store.get(key)))
+
+    async def _write_down(self, now_s: float) -> None:
+        """Keep what is known of nodes that are gone, and read what others kept.
+
+        Of two that write at once one may forget what the other knew; it is written again within the hour, long before
+        the objects it came from expire.
+        """
+        if now_s - self._written_s < _WRITTEN_DOWN_EVERY_S:
+            return
+        kept: dict[str, Totals] = {}
+        with suppress(NotFound):
+            kept = {node: Totals(**one) for node, one in json.loads(await self._store.get(_ENDED)).items()}
+        self._others = {node: one for node, one in kept.items() if node != self._node} | self._others
+        gone = kept | {node: one for node, one in self._others.items() if now_s - one.at_s > _GONE_S}
+        if gone != kept:
+            await self._store.put(_ENDED, json.dumps({node: asdict(one) for node, one in gone.items()}).encode())
+        self._written_s = now_s

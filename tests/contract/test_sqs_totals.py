@@ -1,0 +1,82 @@
+"""What all nodes of an SQS queue have sent and heard of is known for good, though each node's object expires."""
+
+import pytest
+
+from facefleet.adapters.objects import Objects
+from facefleet.adapters.sqs_totals import SharedTotals, Totals
+
+HOUR_S = 3600.0
+
+
+class Site:
+    """A store whose objects of jobs go a day after they were left, and its time."""
+
+    def __init__(self, folder):
+        self.store = Objects(folder.as_uri())
+        self.now_s = 1_700_000_000.0
+        self._left_s = {}
+        put = self.store.put
+
+        async def left(key, data, **options):
+            self._left_s[key] = self.now_s
+            await put(key, data, **options)
+
+        self.store.put = left
+
+    def node(self, name):
+        return SharedTotals(self.store, node=name, now_s=lambda: self.now_s)
+
+    async def pass_time(self, hours, *nodes):
+        """Every ten minutes each of these looks, as it does when it is asked; each has its own totals."""
+        for _ in range(int(hours * 6)):
+            self.now_s += HOUR_S / 6
+            expired = [key for key, at_s in self._left_s.items() if self.now_s - at_s > 24 * HOUR_S]
+            await self.store.delete([key for key in expired if key.startswith("jobs/")])
+            for node, enqueued in nodes:
+                await node.add(self.totals(enqueued))
+
+    def totals(self, enqueued):
+        return Totals(enqueued=enqueued, finished=enqueued, busy_ms=2.0 * enqueued, at_s=self.now_s)
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+async def test_what_a_node_left_that_is_gone_is_known_after_its_object_has_expired(site):
+    """Whoever starts a week later counts from where it was; the one that lives meanwhile wrote it down."""
+    gone, lives = site.node("gone"), site.node("lives")
+    await gone.add(site.totals(600))
+    await site.pass_time(8 * 24, (lives, 300))
+    sums = await site.node("later").add(Totals(at_s=site.now_s))
+    assert (sums.enqueued, sums.finished, sums.busy_ms) == (900, 900, 1800.0)
+    assert sums.oldest_s is None
+
+
+async def test_what_a_node_that_is_idle_for_a_week_left_is_there_for_who_starts(site):
+    """It leaves it again, though nothing changed."""
+    idle = site.node("idle")
+    await site.pass_time(8 * 24, (idle, 600))
+    assert (await site.node("later").add(Totals(at_s=site.now_s))).enqueued == 600
+
+
+async def test_a_node_that_slept_and_goes_on_is_not_counted_twice(site):
+    """It was taken for gone, and written down."""
+    sleeper, lives = site.node("sleeper"), site.node("lives")
+    await sleeper.add(site.totals(600))
+    await site.pass_time(12, (lives, 300))
+    await site.pass_time(12, (lives, 300), (sleeper, 650))
+    assert (await site.node("later").add(Totals(at_s=site.now_s))).enqueued == 950
+    await site.pass_time(8 * 24, (lives, 300))
+    assert (await site.node("later").add(Totals(at_s=site.now_s))).enqueued == 950
+
+
+async def test_what_one_wrote_down_and_another_overwrote_is_written_again(site):
+    """Two wrote at the same moment."""
+    gone, lives = site.node("gone"), site.node("lives")
+    await gone.add(site.totals(600))
+    await site.pass_time(8, (lives, 300))
+    await site.store.put("totals/ended", b"{}")
+    await site.pass_time(8 * 24, (lives, 300))
+    assert (await site.node("later").add(Totals(at_s=site.now_s))).enqueued == 900

@@ -136,7 +136,9 @@ class Settings(BaseSettings):
         "database",
         description="What makes one controller lead: a lock of the database, or a lease in the store, which is on S3.",
     )
-    tick_s: float = Field(1.0, gt=0, le=60, description="Seconds between two looks of the controller at the queue.")
+    tick_s: float = Field(
+        1.0, gt=0, le=60, description="Seconds between two looks of the controller at the queue; 60 at most."
+    )
 
     # Requests
     lease_s: float = Field(30.0, gt=0, description="Seconds after which a silent worker's request goes to another.")

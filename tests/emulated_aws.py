@@ -31,7 +31,8 @@ class EmulatedAws:
         self._moving = threading.Event()
         self._moving.set()
         self.without_capacity = lambda instance_type: False
-        self.sold_out, self.protected = set(), set()  # instances that do not start again, and that may not be stopped
+        # Instances that do not start again, and such as may be neither stopped nor terminated.
+        self.sold_out, self.protected, self.kept = set(), set(), set()
         self._patches = ExitStack()
 
     def __enter__(self):
@@ -62,7 +63,7 @@ class EmulatedAws:
         self.changes = []
         for name in ("start", "stop", "terminate"):
             self._patches.enter_context(patch.object(Instance, name, self._slowed(getattr(Instance, name))))
-        for name in ("run_instances", "start_instances", "stop_instances"):
+        for name in ("run_instances", "start_instances", "stop_instances", "terminate_instances"):
             original = getattr(InstanceBackend, name)
             self._patches.enter_context(patch.object(InstanceBackend, name, getattr(self, f"_{name}")(original)))
         return self
@@ -163,6 +164,16 @@ class EmulatedAws:
             self.protected,
             ("OperationNotPermitted", "The instance may not be stopped. Modify its 'disableApiStop' attribute."),
             _only_from("running", original),
+        )
+
+    def _terminate_instances(self, original):
+        return _unless(
+            self.kept,
+            (
+                "OperationNotPermitted",
+                "The instance may not be terminated. Modify its 'disableApiTermination' attribute.",
+            ),
+            original,
         )
 
     def elapse(self, seconds):

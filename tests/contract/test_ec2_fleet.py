@@ -197,7 +197,11 @@ async def test_an_instance_that_may_not_be_stopped_holds_up_nobody(site):
     with structlog.testing.capture_logs() as logs:
         seen = await site.until(fleet, ["running", "stopped"])
     assert seen == {kept: WorkerState.DRAINING, other: WorkerState.STOPPED}
-    assert [one["instance"] for one in logs if one["event"] == "instance goes on, and costs"] == [kept]
+    told = [(one["event"], one.get("instance") or one.get("instances")) for one in logs]
+    assert sorted(told) == [
+        ("instance not stopped or terminated", kept),
+        ("instances stop: their workers have finished", [other]),
+    ]
     assert len(await fleet.start(2)) == 2
     site.emulated.protected.remove(kept)
     await site.until(fleet, ["running", "running", "stopped"])
@@ -213,6 +217,31 @@ async def test_an_instance_that_brings_up_no_worker_is_not_started_again(site):
     await site.until(fleet, ["terminated"])
     (other,) = await fleet.start(1)
     assert other != broken
+
+
+async def test_a_broken_instance_that_may_not_be_terminated_is_stopped(site):
+    """Or it would cost for ever."""
+    fleet = site.fleet()
+    (broken,) = await running(site, fleet, 1)
+    site.emulated.kept.add(broken)
+    with structlog.testing.capture_logs() as logs:
+        await looked(site, fleet, until_s=960)
+        await site.until(fleet, ["stopped"])
+    assert sum(one["log_level"] == "error" for one in logs) == 1
+
+
+async def test_an_instance_that_is_only_called_alike_is_not_ours(site):
+    """Of another installation, whose name begins as ours does, or made by hand: it is not even looked at."""
+    fleet = site.fleet()
+    (ours,) = await running(site, fleet, 1)
+    await site.report(ours)
+    ec2 = site.emulated.client("ec2")
+    for number, name in enumerate(("b-1", "builder", "")):
+        (other,) = ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate={"LaunchTemplateName": site.name})[
+            "Instances"
+        ]
+        ec2.create_tags(Resources=[other["InstanceId"]], Tags=[{"Key": "Name", "Value": f"{site.name}-{name}"}])
+        assert [one.worker_id for one in await fleet.instances()] == [ours], number
 
 
 async def test_a_database_that_was_away_makes_nobody_useless(site):

@@ -142,6 +142,18 @@ async def test_everybody_sees_how_old_the_picture_of_the_fleet_is(bench):
     assert await bench.elsewhere.published_age_s() == pytest.approx(0, abs=SLOW_S)
 
 
+async def test_a_leader_of_an_earlier_version_looks_as_well(database):
+    """It knows nothing of the age: while a service is brought up to date, nobody is taken for silent."""
+    roster = PostgresRoster(database)
+    await roster.publish(())
+    await database.run("UPDATE fleet SET published_at = published_at - interval '95 s'")
+    assert await roster.published_age_s() == pytest.approx(95, abs=SLOW_S)
+    await database.run(
+        "INSERT INTO fleet (workers) VALUES ('[]') ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers"
+    )
+    assert await roster.published_age_s() == pytest.approx(0, abs=SLOW_S)
+
+
 async def test_the_published_fleet_is_what_all_rooms_see(bench):
     """Whole, in order, and replaced by the next."""
     fleet = (

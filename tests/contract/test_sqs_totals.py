@@ -4,6 +4,7 @@ import pytest
 
 from facefleet.adapters.objects import Objects
 from facefleet.adapters.sqs_totals import SharedTotals, Totals
+from facefleet.errors import Unavailable
 
 HOUR_S = 3600.0
 
@@ -52,6 +53,38 @@ async def test_what_a_node_left_that_is_gone_is_known_after_its_object_has_expir
     sums = await site.node("later").add(Totals(at_s=site.now_s))
     assert (sums.enqueued, sums.finished, sums.busy_ms) == (900, 900, 1800.0)
     assert sums.oldest_s is None
+
+
+async def test_what_a_node_that_ends_left_is_known_though_nobody_was_there_for_weeks(site):
+    """It writes it down itself; the last answers came after it had left its totals the last time."""
+    node = site.node("one")
+    await node.add(site.totals(600))
+    await node.end(site.totals(601))
+    await site.pass_time(20 * 24)
+    assert (await site.node("later").add(Totals(at_s=site.now_s))).enqueued == 601
+
+
+async def test_a_part_of_the_sum_is_not_taken_for_all_of_it(site, monkeypatch):
+    """The store was away for a moment when a controller began; what comes later would be a rush of thousands."""
+    gone, lives, later = site.node("gone"), site.node("lives"), site.node("later")
+    await gone.add(site.totals(600))
+    await site.pass_time(8, (lives, 300))
+    read, away = site.store.get, True
+
+    async def get(key):
+        if away and key == "totals/ended":
+            raise Unavailable("The store is away.")
+        return await read(key)
+
+    monkeypatch.setattr(site.store, "get", get)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await later.add(Totals(at_s=site.now_s))
+    away = False
+    assert (await later.add(Totals(at_s=site.now_s))).enqueued == 900
+    away = True
+    site.now_s += 2 * HOUR_S
+    assert (await later.add(Totals(at_s=site.now_s))).enqueued == 900
 
 
 async def test_what_a_node_that_is_idle_for_a_week_left_is_there_for_who_starts(site):

@@ -107,9 +107,9 @@ class Ec2Fleet:
         numbers = [*free, *given_up][: count - len(started)]
         launched = await asyncio.gather(*map(self._machines.launch, numbers), return_exceptions=True)
         came = dict(zip(numbers, launched, strict=True))
-        if replaced := [gone for number, gone in given_up.items() if isinstance(came.get(number), str)]:
-            log.info("instances terminated: others were launched in their place", instances=replaced)
-            await self._machines.terminate(replaced)
+        replaced = [gone for number, gone in given_up.items() if isinstance(came.get(number), str)]
+        if gone := await self._machines.terminate(replaced):
+            log.info("instances terminated: others were launched in their place", instances=gone)
         started += [one for one in launched if isinstance(one, str)]
         for error in launched:
             if isinstance(error, BaseException) and (not started or not isinstance(error, Unavailable)):
@@ -164,14 +164,13 @@ class Ec2Fleet:
         silent = [machine for machine in running if machine.instance_id not in said]
         done = [machine for machine in silent if self._has_finished(machine)]
         finished = [machine.instance_id for machine in done if machine.draining]
-        if finished:
-            log.info("instances stop: their workers have finished", instances=finished)
-            await self._machines.stop(finished)
-        # Stopped, it would be the first to be started again, and come to nothing again.
+        if stopped := await self._machines.stop(finished):
+            log.info("instances stop: their workers have finished", instances=stopped)
+        # Stopped, it would be the first to be started again, and come to nothing again; but so it costs little.
         useless = [machine.instance_id for machine in done if not machine.draining]
-        if useless:
-            log.error("instances terminated: no worker reported from them", instances=useless, for_s=_USELESS_S)
-            await self._machines.terminate(useless)
+        gone = await self._machines.terminate(useless)
+        if gone := gone + await self._machines.stop([one for one in useless if one not in gone]):
+            log.error("instances terminated or stopped: no worker reported from them", instances=gone, for_s=_USELESS_S)
         # A worker that came up after it was asked has not heard, nor has one that was adopted a moment ago.
         deaf = [
             machine.instance_id
@@ -182,9 +181,8 @@ class Ec2Fleet:
         if deaf:
             await self._roster.ask_to_drain(deaf)
         excess = [machine.instance_id for machine in machines if machine.state == "stopped"][self._warm :]
-        if excess:
-            log.info("instances terminated: enough are kept warm", instances=excess)
-            await self._machines.terminate(excess)
+        if gone := await self._machines.terminate(excess):
+            log.info("instances terminated: enough are kept warm", instances=gone)
 
     def _would_notice(self, instance_id: str) -> bool:
         """Return whether it will be seen that this worker signs off: if it is known when its last report was written.

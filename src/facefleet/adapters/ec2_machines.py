@@ -29,6 +29,8 @@ _NO_CAPACITY = frozenset(
     }
 )
 _WRONG_STATE = "IncorrectInstanceState"
+# Of stopping and terminating: somebody protected it, it is a Spot instance, or the role may not.
+_KEPT = frozenset({"OperationNotPermitted", "UnauthorizedOperation", "UnsupportedOperation", _WRONG_STATE})
 _EXISTING = ("pending", "running", "stopping", "stopped", "shutting-down")
 
 
@@ -113,7 +115,8 @@ class Machines:
                 ],
                 **more,
             )
-            machines += [_machine(one) for group in found["Reservations"] for one in group["Instances"]]
+            named = (one for group in found["Reservations"] for one in group["Instances"])
+            machines += [machine for machine in map(self._ours, named) if machine is not None]
             if not found.get("NextToken"):
                 # One may have gone between being found and being described.
                 existing = (machine for machine in machines if machine.state in _EXISTING)
@@ -172,40 +175,48 @@ class Machines:
         tags = [{"Key": _DRAINING, "Value": "yes"}]
         await self._call("create_tags", "the instances", Resources=list(instance_ids), Tags=tags)
 
-    async def stop(self, instance_ids: Sequence[str]) -> None:
-        """Stop instances, but those that AWS will not stop."""
-        await self._end("stop_instances", instance_ids)
+    async def stop(self, instance_ids: Sequence[str]) -> list[str]:
+        """Stop instances; return those that AWS stops."""
+        return await self._end("stop_instances", instance_ids)
 
-    async def terminate(self, instance_ids: Sequence[str]) -> None:
-        """Delete instances, but those that AWS will not delete."""
-        await self._end("terminate_instances", instance_ids)
+    async def terminate(self, instance_ids: Sequence[str]) -> list[str]:
+        """Delete instances; return those that AWS deletes."""
+        return await self._end("terminate_instances", instance_ids)
 
-    async def _end(self, operation: str, instance_ids: Sequence[str]) -> None:
-        """Do it to all at once, or if AWS refuses to each alone: one that is protected is no reason to end no other.
+    async def _end(self, operation: str, instance_ids: Sequence[str]) -> list[str]:
+        """Do it to all at once, or if AWS keeps one to each alone: a protected one is no reason to end no other.
 
         Nor is it one to do nothing else, so it is told, once, and tried again whenever this is asked for again.
         """
+        if not instance_ids:
+            return []
         try:
             await self._call(operation, "the instances", InstanceIds=list(instance_ids))
         except AwsRefusal as error:
+            if error.code not in _KEPT:
+                raise
             if len(instance_ids) > 1:
-                await asyncio.gather(*(self._end(operation, [one]) for one in instance_ids))
-            elif (operation, instance_ids[0]) not in self._refused:
+                each = await asyncio.gather(*(self._end(operation, [one]) for one in instance_ids))
+                return [ended for one in each for ended in one]
+            if (operation, instance_ids[0]) not in self._refused:
                 self._refused.add((operation, instance_ids[0]))
-                log.warning("instance goes on, and costs", instance=instance_ids[0], error=error.detail)
-        else:
-            self._refused -= {(operation, one) for one in instance_ids}
+                log.warning("instance not stopped or terminated", instance=instance_ids[0], error=error.detail)
+            return []
+        self._refused -= {(operation, one) for one in instance_ids}
+        return list(instance_ids)
+
+    def _ours(self, found: dict[str, Any]) -> Machine | None:
+        """Return an instance of this fleet; None for one only called alike, as `name-b-1` of another fleet is."""
+        tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+        number = tags.get("Name", "").removeprefix(f"{self._plan.name}-")
+        if not (number.isascii() and number.isdecimal()):
+            return None
+        return Machine(
+            instance_id=found["InstanceId"],
+            state=found["State"]["Name"],
+            number=int(number),
+            draining=_DRAINING in tags,
+        )
 
     async def _call(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
         return await self._aws.call("ec2", operation, resource, **parameters)
-
-
-def _machine(found: dict[str, Any]) -> Machine:
-    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-    number = tags.get("Name", "").rsplit("-", 1)[-1]
-    return Machine(
-        instance_id=found["InstanceId"],
-        state=found["State"]["Name"],
-        number=int(number) if number.isdecimal() else 0,
-        draining=_DRAINING in tags,
-    )

@@ -52,7 +52,7 @@ _PUBLISH = """
     WITH silent AS (DELETE FROM workers WHERE reported_at < clock_timestamp() - %(silent_s)s * interval '1 s'),
          shown AS (
              INSERT INTO fleet (workers) VALUES (%(workers)s::jsonb)
-             ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers, published_at = clock_timestamp()
+             ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers
          )
     INSERT INTO worker_time AS total (worker_s) VALUES (%(worker_s)s)
     ON CONFLICT (only_row) DO UPDATE SET worker_s = total.worker_s + excluded.worker_s

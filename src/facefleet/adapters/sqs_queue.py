@@ -95,6 +95,7 @@ class SqsQueue:
         if self._cancelling:
             await asyncio.wait(self._cancelling)
         await self._lanes.close()
+        await self._totals.end(self._answers.totals())
         await self._answers.close()
 
     async def put(self, job: Job) -> None:

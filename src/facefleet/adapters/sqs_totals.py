@@ -2,11 +2,12 @@
 
 SQS counts nothing over time. Each node that sends jobs leaves its own totals in the store now and then, and whoever
 counts adds them up, a few seconds late. Such an object expires like all that has to do with jobs; a node that lives
-leaves it again before that, and what those left that are gone is written down where nothing expires: totals never fall.
+leaves it again before that, one that ends writes it down where nothing expires, and whoever is there does so for one
+that was killed. So totals fall only where a node was killed and no other was there for days.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -57,16 +58,25 @@ class SharedTotals:
         self._left = Totals()
         self._looked_s = 0.0
         self._written_s = 0.0
+        self._complete = False
 
     async def add(self, mine: Totals) -> Totals:
-        """Return the sum over all nodes, this one included; leave its totals for the others."""
+        """Return the sum over all nodes, this one included; leave its totals for the others.
+
+        Raises:
+            Unavailable: the store is away, and was not read yet: a part of the sum would be taken for all of it.
+        """
         now_s = self._now_s()
-        if now_s - self._looked_s >= _EVERY_S:
+        if now_s - self._looked_s >= _EVERY_S or not self._complete:
             self._looked_s = now_s
-            with suppress(Unavailable):  # then the last ones stand
+            try:
                 await self._leave(mine)
                 await self._look()
                 await self._write_down(now_s)
+                self._complete = True
+            except Unavailable:
+                if not self._complete:
+                    raise  # later, the last ones stand
         nodes = [mine, *self._others.values()]
         fresh = [one.oldest_s for one in nodes if one.oldest_s is not None and now_s - one.at_s < _STALE_S]
         return Totals(
@@ -76,6 +86,13 @@ class SharedTotals:
             oldest_s=min(fresh, default=None),
             at_s=now_s,
         )
+
+    async def end(self, mine: Totals) -> None:
+        """Write down what this node leaves, which ends; if the store is away, others do that from what it left last."""
+        if mine.enqueued:
+            with suppress(Unavailable):
+                await self._leave(mine)
+                await self._keep(await self._kept() | {self._node: mine})
 
     async def _leave(self, mine: Totals) -> None:
         same = (mine.enqueued, mine.finished) == (self._left.enqueued, self._left.finished)
@@ -98,11 +115,19 @@ class SharedTotals:
         """
         if now_s - self._written_s < _WRITTEN_DOWN_EVERY_S:
             return
-        kept: dict[str, Totals] = {}
-        with suppress(NotFound):
-            kept = {node: Totals(**one) for node, one in json.loads(await self._store.get(_ENDED)).items()}
+        kept = await self._kept()
         self._others = {node: one for node, one in kept.items() if node != self._node} | self._others
         gone = kept | {node: one for node, one in self._others.items() if now_s - one.at_s > _GONE_S}
         if gone != kept:
-            await self._store.put(_ENDED, json.dumps({node: asdict(one) for node, one in gone.items()}).encode())
+            await self._keep(gone)
         self._written_s = now_s
+
+    async def _kept(self) -> dict[str, Totals]:
+        try:
+            found = json.loads(await self._store.get(_ENDED))
+        except NotFound:
+            return {}
+        return {node: Totals(**one) for node, one in found.items()}
+
+    async def _keep(self, ended: Mapping[str, Totals]) -> None:
+        await self._store.put(_ENDED, json.dumps({node: asdict(one) for node, one in ended.items()}).encode())

@@ -12,7 +12,7 @@ from facefleet.cli.options import AsJson, Url
 
 commands = typer.Typer()
 
-_SILENT_S = 30.0  # a controller looks every second or few
+_SILENT_S = 180.0  # a controller looks once a minute at least
 
 
 @commands.command(

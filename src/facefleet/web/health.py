@@ -19,8 +19,8 @@ router = APIRouter(tags=["health"])
 
 # A part that takes longer is no help to anyone.
 _PATIENCE_S = 3.0
-# A controller that has not looked for this long, and for so many looks, is gone.
-_SILENT_S, _SILENT_TICKS = 30.0, 3
+# A controller that has not looked for this long is gone: it looks once a minute at least.
+_SILENT_S = 180.0
 
 
 class Alive(BaseModel):
@@ -86,11 +86,11 @@ async def _store(service: Service) -> None:
 
 async def _workers(service: Service) -> None:
     silent_s = await service.roster.published_age_s()
-    if silent_s is not None and silent_s > max(_SILENT_S, _SILENT_TICKS * service.settings.tick_s):
-        # What it last saw says nothing any more; workers that are there go on without it.
-        if not await service.roster.reports():
+    if silent_s is None or silent_s > _SILENT_S:  # what a controller last saw says nothing; workers go on without it
+        if await service.roster.reports():
+            return
+        if silent_s is not None:
             raise Unavailable(f"No worker reports, and no controller has looked at the fleet for {silent_s:.0f} s.")
-        return
     if service.settings.min_workers == 0:
         return  # the first request starts one
     workers = await service.roster.workers()

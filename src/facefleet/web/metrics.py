@@ -112,7 +112,9 @@ class Metrics:
         latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT, acting_only=True)
         known = [(at_s, decision) for at_s, decision, _ in latest if at_s <= now_s]  # not by a clock that was ahead
         before_s = self._last_decision_s
-        self._last_decision_s = max((at_s for at_s, _ in known), default=before_s or 0.0)
+        self._last_decision_s = max((at_s for at_s, _ in known), default=0.0)
+        if before_s is not None:
+            self._last_decision_s = max(before_s, self._last_decision_s)
         for at_s, decision in known:
             if before_s is not None and at_s > before_s:
                 self._decisions.labels("start" if decision.start else "drain").inc()

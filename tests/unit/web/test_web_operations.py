@@ -133,15 +133,24 @@ async def test_a_fleet_that_nobody_has_looked_at_for_long_is_as_its_workers_say(
     await service.roster.publish([Worker(worker_id="w", state=WorkerState.RUNNING, since_s=0.0)])
     async with client_of(service) as client:
         assert (await client.get("/readyz")).status_code == 200
-        now_s[0] += 95
+        now_s[0] += 200
         response = await client.get("/readyz")
         assert response.status_code == 503
-        assert "no controller has looked at the fleet for 95 s" in response.json()["parts"]["workers"]
-        assert (await client.get("/v1/fleet")).json()["looked_s_ago"] == 95
-        assert (await metrics_of(client))["facefleet_controller_silent_seconds"] == 95
+        assert "no controller has looked at the fleet for 200 s" in response.json()["parts"]["workers"]
+        assert (await client.get("/v1/fleet")).json()["looked_s_ago"] == 200
+        assert (await metrics_of(client))["facefleet_controller_silent_seconds"] == 200
         report = WorkerReport(worker_id="w", host="h", pid=1, draining=False, jobs=(), finished=0)
         await service.roster.report(report)
         assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_workers_that_somebody_started_by_hand_make_a_service_ready(idle):
+    """No controller has ever looked."""
+    service, client = idle
+    assert (await client.get("/readyz")).status_code == 503
+    report = WorkerReport(worker_id="w", host="h", pid=1, draining=False, jobs=(), finished=0)
+    await service.roster.report(report)
+    assert (await client.get("/readyz")).status_code == 200
 
 
 async def metrics_of(client):

@@ -211,11 +211,14 @@ def test_what_a_killed_run_left_behind_is_adopted_and_stopped(postgres_folder):
 
 def test_ctrl_c_leaves_nothing_behind(postgres_folder):
     """The terminal's SIGINT does not reach the server; the program ends in order and stops it."""
-    with run_elsewhere(postgres_folder, "with server: print('in', flush=True); time.sleep(600)") as stopped:
+    # Many short naps: a signal that comes between Python's last look for one and a long nap waits till that has ended.
+    naps = "for _ in range(2400): time.sleep(0.05)"
+    with run_elsewhere(postgres_folder, f"with server:\n  print('in', flush=True)\n  {naps}") as stopped:
         assert [stopped.stdout.readline() for _ in range(2)][1] == "in\n"
         server = psutil.Process(server_pid(postgres_folder))
         assert os.getpgid(server.pid) != os.getpgid(stopped.pid)
         stopped.send_signal(signal.SIGINT)
+    assert stopped.returncode == -signal.SIGINT
     server.wait(60)
 
 

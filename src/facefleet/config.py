@@ -36,7 +36,9 @@ _AWS_CHARGES_S = 60.0  # for every start of an instance, at least (Amazon EC2 On
 class Settings(BaseSettings):
     """The service's settings; frozen once read."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_default=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
     # Where it listens and keeps things
     host: str = Field("127.0.0.1", description="Address the web tier listens on.")
@@ -119,7 +121,9 @@ class Settings(BaseSettings):
     )
     slo_percent: float = Field(99.0, ge=50, le=99.99, description="Percentage of requests for which `slo` must hold.")
     budget: str | None = Field(
-        None, description="Most to spend on workers (`3/h`, `20/d`, `500/month`); needs `worker_price_per_hour`."
+        None,
+        description="Most to spend on workers (`3/h`, `20/d`, `500/month`); needs `worker_price_per_hour` and the "
+        "policy `facefleet`.",
     )
     worker_price_per_hour: float = Field(0.0, ge=0, description="What a worker costs an hour; 0 is unknown.")
     minimum_bill_s: float = Field(
@@ -242,6 +246,8 @@ class Settings(BaseSettings):
     def _budget_of_known_prices(self) -> "Settings":
         if self.budget is not None and not self.worker_price_per_hour:
             raise ValueError("budget needs worker_price_per_hour, what a worker costs an hour")
+        if self.budget is not None and self.policy != type(self).model_fields["policy"].default:
+            raise ValueError(f"budget is kept by the policy facefleet alone, not by {self.policy}")
         return self
 
     @model_validator(mode="after")

@@ -305,8 +305,12 @@ class Roster(Protocol):
         """Return the latest decisions, newest first; `acting_only` leaves out those that neither start nor drain."""
         ...
 
-    def history(self, *, since_s: float = 0.0, limit: int | None = None) -> AsyncIterator[Recorded]:
+    def history(self, *, since_s: float = 0.0) -> AsyncIterator[Recorded]:
         """Yield the decisions of this Unix time and later, oldest first, as they were made."""
+        ...
+
+    async def earliest(self, *, since_s: float, until_s: float) -> Recorded | None:
+        """Return the decision with the earliest Unix time between these two; None if none was made then."""
         ...
 
     def lead(self) -> AbstractAsyncContextManager[bool]:

@@ -320,8 +320,14 @@ async def test_a_controller_that_ends_leaves_the_fleet_at_work_and_the_next_adop
     await fleet.close()
     assert site.states() == before
     adopting = site.fleet()
-    seen = {one.worker_id: one.state for one in await adopting.instances()}
+    site.clock.passed_s += 3600
+    adopted = {one.worker_id: one for one in await adopting.instances()}
+    seen = {worker_id: one.state for worker_id, one in adopted.items()}
     assert seen == {working: WorkerState.RUNNING, draining: WorkerState.DRAINING}
+    assert adopted[working].since_s == pytest.approx(site.clock(), abs=300)  # it may have been silent for hours
+    await site.report(working)
+    launched = next(one for one in await adopting.instances() if one.worker_id == working)
+    assert launched.since_s == pytest.approx(time.time(), abs=300)
     await site.report(draining, draining=True)
     await adopting.instances()
     await site.roster.leave(draining)

@@ -48,9 +48,13 @@ class Home:
     def __init__(self, path):
         self.path = path
         self.buried = []
+        self.reporting = set()
 
     async def bury(self, name):
         self.buried.append(name)
+
+    async def heard(self):
+        return self.reporting
 
     async def wait_for(self, mark, names):
         async with asyncio.timeout(SOON_S):
@@ -83,6 +87,7 @@ async def process_bench(home):
         command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
         environment=dict(os.environ),
         bury=home.bury,
+        heard=home.heard,
         new_id=lambda: uuid.uuid4().hex,
         now_s=time.time,
     )
@@ -189,6 +194,7 @@ async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(home):
         command=lambda _: [sys.executable, "-c", "raise SystemExit(3)"],
         environment=dict(os.environ),
         bury=home.bury,
+        heard=home.heard,
         new_id=lambda: uuid.uuid4().hex,
         now_s=lambda: 1000.0,  # however long this machine takes for it
     )
@@ -203,6 +209,7 @@ async def test_a_clock_that_is_set_back_makes_no_start_wait_for_hours(home):
         command=lambda _: [sys.executable, "-c", "raise SystemExit(3)"],
         environment=dict(os.environ),
         bury=home.bury,
+        heard=home.heard,
         new_id=lambda: uuid.uuid4().hex,
         now_s=lambda: now_s[0],
     )
@@ -231,3 +238,52 @@ async def test_every_worker_process_that_ends_is_buried(home):
         await bench.fleet.drain([drained])
         await gone(bench.fleet, [killed, drained])
         assert sorted(home.buried) == sorted([killed, drained])
+
+
+async def test_a_worker_process_that_hangs_is_killed_and_one_that_reports_is_not(home):
+    """Stopped where it stands, it would count as a worker for ever. Time in which nobody listened does not count."""
+    now_s = [1000.0]
+    fleet = ProcessFleet(
+        command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
+        environment=dict(os.environ),
+        bury=home.bury,
+        heard=home.heard,
+        new_id=lambda: uuid.uuid4().hex,
+        now_s=lambda: now_s[0],
+    )
+    hanging, fine = await fleet.start(2)
+    await home.wait_for("ready", [hanging, fine])
+    home.reporting = {hanging, fine}
+    await fleet.instances()
+    home.reporting = set()
+    now_s[0] += 86_400
+    await fleet.instances()
+    os.kill(fleet._children[hanging].process.pid, signal.SIGSTOP)
+    home.reporting = {fine}
+    for _ in range(2):
+        now_s[0] += 60
+        assert len(await fleet.instances()) == 2
+    now_s[0] += 60
+    await gone(fleet, [hanging])
+    assert home.buried == [hanging]
+    assert [one.worker_id for one in await fleet.instances()] == [fine]
+    await fleet.close()
+
+
+async def test_a_worker_process_that_has_not_reported_yet_may_take_its_time(home):
+    """It may be making its models ready, for a quarter of an hour at most."""
+    now_s = [1000.0]
+    fleet = ProcessFleet(
+        command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
+        environment=dict(os.environ),
+        bury=home.bury,
+        heard=home.heard,
+        new_id=lambda: uuid.uuid4().hex,
+        now_s=lambda: now_s[0],
+    )
+    (name,) = await fleet.start(1)
+    for _ in range(15):
+        now_s[0] += 60
+        assert len(await fleet.instances()) == 1
+    now_s[0] += 60
+    await gone(fleet, [name])

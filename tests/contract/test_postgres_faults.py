@@ -388,3 +388,22 @@ async def test_a_connection_left_in_a_transaction_is_not_kept_at_hand(url):
                 return
             await asyncio.sleep(0.05)
     raise AssertionError("the transaction is still open")
+
+
+async def test_a_server_that_takes_no_writes_any_more_is_away_until_another_does(url):
+    """As after a failover that the clients' open connections outlast: what is asked meanwhile can be asked again."""
+    await migrate(url)
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    async with Database(url) as database:
+        roster = PostgresRoster(database)
+        await roster.publish(())
+        await database.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        with psycopg.connect(url, autocommit=True) as connection:
+            assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
+        await database.run("SET default_transaction_read_only = on")
+        with pytest.raises(Unavailable, match="takes no writes"):
+            await roster.publish(())
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+        await roster.publish(())  # over a new connection

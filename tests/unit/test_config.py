@@ -39,6 +39,8 @@ def test_an_argument_beats_the_environment_and_that_beats_the_file(tmp_path, mon
     [
         {"port": 70000},
         {"lease_s": 0},
+        {"minimum_bill_s": float("inf")},
+        {"worker_price_per_hour": float("nan")},
         {"min_workers": 9, "max_workers": 2},
         {"no_such_setting": 1},
         {"request_timeout_s": 5, "lease_s": 5},
@@ -120,6 +122,12 @@ def test_a_budget_needs_a_price():
     with pytest.raises(WrongSettings, match="budget needs worker_price_per_hour"):
         load(budget="3/h")
     assert load(budget="3/h", worker_price_per_hour=0.1).budget == "3/h"
+
+
+def test_a_budget_is_refused_by_the_rules_that_would_not_keep_it():
+    """A fixed fleet of ten costs what it costs."""
+    with pytest.raises(WrongSettings, match="budget is kept by the policy facefleet alone, not by static 10"):
+        load(budget="3/h", worker_price_per_hour=0.1, policy="static 10")
 
 
 def test_a_start_counts_for_half_a_minute_and_on_ec2_for_what_aws_charges():

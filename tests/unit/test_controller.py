@@ -2,7 +2,7 @@
 
 import pytest
 
-from facefleet.controller.loop import merge
+from facefleet.controller.sight import merge
 from facefleet.core.fleet import Instance, WorkerReport, WorkerState
 
 

@@ -10,6 +10,7 @@ from paper_fleet import House
 
 from facefleet.core.fleet import Decision
 from facefleet.core.scaling import NAMES
+from facefleet.errors import Unavailable
 
 RULES = [name.replace("N", "3") for name in NAMES]
 
@@ -247,3 +248,96 @@ async def test_the_end_of_a_silence_is_in_the_history():
     await house.second(arrivals=50)
     history = [(at_s, seen["enqueued_total"]) async for at_s, _, seen in house.roster.history()]
     assert history[-2:] == [(house.unix_s() - 1, 0), (house.unix_s(), 50)]
+
+
+async def begin_term(house):
+    """The controller comes to lead, as at its start or after an error."""
+    stop, lead = asyncio.Event(), house.roster.lead
+
+    @asynccontextmanager
+    async def leading():
+        stop.set()
+        yield True
+
+    house.roster.lead = leading
+    await house.controller.run(stop)
+    house.roster.lead = lead
+
+
+async def test_the_time_in_which_nobody_led_is_charged_by_whoever_leads_next():
+    """The workers are there and cost, and one of them came in that time."""
+    house = House("static 2", maximum=3)
+    await begin_term(house)
+    await house.seconds(60)
+    house.now_s += 30
+    await house.fleet.start(1)
+    house.now_s += 40
+    house.controller = house.new_controller("static 3")
+    await begin_term(house)
+    await house.seconds(10)
+    assert await house.roster.worker_s_total() == pytest.approx(2 * (60 + 70 + 10) + 40 + 10, abs=3)
+
+
+async def test_two_controllers_that_lead_in_turn_charge_once():
+    """Neither can start a worker, so each gives up the lead after every look."""
+    house = House("static 4", maximum=4)
+    await begin_term(house)
+    await house.seconds(10)
+
+    async def broken(count):
+        raise Unavailable("The launch template is wrong.")
+
+    house.fleet.start = broken
+    one, other = house.controller, house.new_controller("static 4")
+    name, _ = house.fleet.places.popitem()
+    await house.roster.leave(name)
+    before_s = await house.roster.worker_s_total()
+    for n in range(40):
+        house.controller = (one, other)[n % 2]
+        await begin_term(house)
+        await house.second()
+    assert await house.roster.worker_s_total() - before_s == pytest.approx(3 * 40, abs=3)
+
+
+async def test_what_the_fleet_refuses_is_told_and_not_every_second():
+    """Whoever is called at night asks why there are no workers."""
+    house = House("static 3", maximum=3)
+
+    async def broken(count):
+        raise Unavailable("The launch template is wrong.")
+
+    house.fleet.start = broken
+    await house.seconds(60)
+    decisions = await house.roster.decisions(limit=100, acting_only=True)
+    assert 5 <= len(decisions) <= 7
+    for _, decision, seen in decisions:
+        assert (decision.start, seen["started"]) == (3, 0)
+        assert decision.reason.endswith("Refused: The launch template is wrong.")
+
+
+async def test_a_fleet_that_starts_fewer_says_so_in_the_reason():
+    """The first of three comes; then none any more."""
+    house = House("static 3", maximum=3)
+    house.fleet.most_at_once = 1
+    await house.second()
+    house.fleet.most_at_once = 0
+    await house.seconds(30)
+    decisions = await house.roster.decisions(limit=100, acting_only=True)
+    assert [(decision.start, seen["started"]) for _, decision, seen in decisions][::-1][:2] == [(3, 1), (2, 0)]
+    assert decisions[-1][1].reason.endswith("The fleet started 1.")
+    assert len(decisions) <= 5
+
+
+async def test_a_fleet_that_was_closed_is_shown_as_it_is():
+    """Not as its controller last saw it; but one that never led, or does no longer, shows nothing."""
+    house = House("static 2")
+    await begin_term(house)
+    await house.seconds(10)
+    house.fleet.places.clear()
+    await house.new_controller("static 2").take_leave()
+    async with house.roster.lead():
+        await house.controller.take_leave()
+    assert len(await house.roster.workers()) == 2
+    house.roster._reports.clear()
+    await house.controller.take_leave()
+    assert await house.roster.workers() == ()

@@ -88,3 +88,13 @@ def test_an_unknown_price_makes_no_amounts_up():
     told = cost(1, totals(3600.0, 3600.0, 2000), totals(0.0, 0.0, 1000), prices)
     assert (told.per_h, told.per_1000, told.per_month, told.total) == (None, None, None, None)
     assert (told.worker_s, told.answered, told.managed_total, told.managed_per_month) == (3600, 2000, 2, 730)
+
+
+def test_the_first_minute_is_no_average():
+    """The half minute that is charged for a start would make a month of four; what 1,000 photos took is known."""
+    told = cost(1, totals(9.0, 30.0, 100), totals(0.0, 0.0, 0), PRICES)
+    assert (told.per_month, told.managed_per_month) == (0.36 * 730, None)
+    assert told.per_1000 == pytest.approx(30 / 3600 * 0.36 * 10)
+    told = cost(1, totals(60.0, 60.0, 100), totals(0.0, 0.0, 0), PRICES)
+    assert told.per_month == pytest.approx(0.36 * 730)
+    assert told.managed_per_month == pytest.approx(100 / 1000 * 60 * 730)

@@ -47,6 +47,7 @@ class _Heard:
         reported_s: what its worker's last report said of itself.
         written_after_s: the look before the one that found that report: it was written later than this.
         heard_s: the look that found it.
+        adopted: whether it ran when it was first seen.
     """
 
     since_s: float
@@ -54,6 +55,7 @@ class _Heard:
     reported_s: float = 0.0
     written_after_s: float = -math.inf
     heard_s: float = -math.inf
+    adopted: bool = False
 
 
 class Ec2Fleet:
@@ -90,7 +92,7 @@ class Ec2Fleet:
             Instance(
                 worker_id=machine.instance_id,
                 state=WorkerState.DRAINING if _drains(machine) else _STATES[machine.state],
-                since_s=self._heard[machine.instance_id].since_s,
+                since_s=self._since_s(machine, said),
             )
             for machine in machines
         ]
@@ -153,11 +155,21 @@ class Ec2Fleet:
         for machine in machines:
             heard = before.get(machine.instance_id)
             if heard is None or heard.state != machine.state:
-                heard = _Heard(since_s=now_s, state=machine.state)
+                adopted = heard is None and machine.state == "running"
+                heard = _Heard(since_s=now_s, state=machine.state, adopted=adopted)
             report = said.get(machine.instance_id)
             if report is not None and report.reported_s != heard.reported_s:
                 heard.reported_s, heard.written_after_s, heard.heard_s = report.reported_s, self._looked_s, now_s
             self._heard[machine.instance_id] = heard
+
+    def _since_s(self, machine: Machine, said: Mapping[str, WorkerReport]) -> float:
+        """Return since when an instance is in its state; of one at work that was taken over AWS tells since when.
+
+        Of one whose worker has not reported yet it is not believed: it may have been silent for hours, which no boot
+        takes.
+        """
+        heard = self._heard[machine.instance_id]
+        return machine.launched_s if heard.adopted and machine.instance_id in said else heard.since_s
 
     async def _settle(self, machines: Sequence[Machine], said: Mapping[str, WorkerReport]) -> None:
         running = [machine for machine in machines if machine.state == "running"]

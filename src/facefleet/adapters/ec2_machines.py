@@ -85,12 +85,14 @@ class Machine:
     Attributes:
         number: that of its name.
         draining: whether it was asked to finish.
+        launched_s: Unix time of its launch, or of its latest start.
     """
 
     instance_id: str
     state: str
     number: int
     draining: bool
+    launched_s: float
 
 
 class Machines:
@@ -216,6 +218,7 @@ class Machines:
             state=found["State"]["Name"],
             number=int(number),
             draining=_DRAINING in tags,
+            launched_s=found["LaunchTime"].timestamp(),
         )
 
     async def _call(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def translated() -> Iterator[None]:
         yield
     except (psycopg.OperationalError, PoolTimeout, PoolClosed) as exc:
         raise Unavailable("The database does not answer.") from exc
+    except psycopg.errors.ReadOnlySqlTransaction as exc:
+        raise Unavailable("The database takes no writes: it is a standby by now, or set to be read only.") from exc
     except psycopg.Error as exc:
         raise BrokenInvariant(f"The database refused a statement: {exc.diag.message_primary}") from exc
 
@@ -56,7 +58,8 @@ class Database:
     """A pool of connections to one database, shared by the adapters of a process.
 
     Connections that broke while idle are found out without a round trip and replaced, so after a restart of the server
-    only statements that were under way fail.
+    only statements that were under way fail. One to a server that takes no writes any more is closed: after a failover
+    the next leads to another.
     """
 
     def __init__(self, url: str, *, max_connections: int = 8, patience_s: float = 5.0) -> None:
@@ -115,6 +118,9 @@ class Database:
             try:
                 cursor = await connection.execute(statement, parameters, binary=True)
                 return await cursor.fetchall() if cursor.description else []
+            except psycopg.errors.ReadOnlySqlTransaction:
+                await connection.close()
+                raise
             finally:
                 await self._give_back(connection)
 
@@ -149,6 +155,9 @@ class Database:
             try:
                 async with connection.transaction():
                     yield connection
+            except psycopg.errors.ReadOnlySqlTransaction:
+                await connection.close()
+                raise
             finally:
                 await self._give_back(connection)
 

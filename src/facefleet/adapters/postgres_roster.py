@@ -73,7 +73,11 @@ _ACTING = """
 """
 _HISTORY = """
     SELECT at_s, start, drain, reason, seen, number FROM decisions WHERE number > %(after)s AND at_s >= %(since_s)s
-    ORDER BY number LIMIT %(limit)s
+    ORDER BY number LIMIT %(page)s
+"""
+_EARLIEST = """
+    SELECT at_s, start, drain, reason, seen FROM decisions WHERE at_s BETWEEN %(since_s)s AND %(until_s)s
+    ORDER BY at_s LIMIT 1
 """
 _PAGE = 1000
 
@@ -176,18 +180,21 @@ class PostgresRoster:
         """Return the latest decisions, newest first."""
         return [_recorded(row) for row in await self._database.run(_ACTING if acting_only else _DECISIONS, [limit])]
 
-    async def history(self, *, since_s: float = 0.0, limit: int | None = None) -> AsyncIterator[Recorded]:
+    async def history(self, *, since_s: float = 0.0) -> AsyncIterator[Recorded]:
         """Yield the decisions of this Unix time and later, oldest first, a page at a time."""
-        after, left = 0, limit
-        while left is None or left > 0:
-            page = _PAGE if left is None else min(_PAGE, left)
-            rows = await self._database.run(_HISTORY, {"after": after, "since_s": since_s, "limit": page})
+        after = 0
+        while True:
+            rows = await self._database.run(_HISTORY, {"after": after, "since_s": since_s, "page": _PAGE})
             for row in rows:
                 yield _recorded(row)
-            if len(rows) < page:
+            if len(rows) < _PAGE:
                 return
             after = rows[-1][-1]
-            left = None if left is None else left - page
+
+    async def earliest(self, *, since_s: float, until_s: float) -> Recorded | None:
+        """Return the decision with the earliest Unix time between these two."""
+        rows = await self._database.run(_EARLIEST, {"since_s": since_s, "until_s": until_s})
+        return _recorded(rows[0]) if rows else None
 
     @asynccontextmanager
     async def lead(self) -> AsyncIterator[bool]:

@@ -7,7 +7,7 @@ then drains it in good order. A worker that finds its parent gone drains by itse
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -23,6 +23,11 @@ _STILLBORN_S = 10.0
 _MOST_BACKOFF_S = 30.0
 # Longest a closing fleet waits for work in progress; a photo takes a second, a stalled one ends itself after a minute.
 _DRAIN_S = 75.0
+# A worker that reports no more hangs, or was stopped: it counts, and does nothing. One that never did may be making its
+# models ready.
+_SILENT_S = 180.0
+_USELESS_S = 900.0
+_LOOK_S = 60.0  # between two looks, at most; in a longer time nobody listened
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,6 +35,8 @@ class _Child:
     process: asyncio.subprocess.Process
     started_s: float
     draining_since_s: float | None = None
+    silent_s: float = 0.0
+    longest_silent_s: float = _USELESS_S
     watched: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -40,6 +47,7 @@ class ProcessFleet:
         command: the argument vector that runs a worker of this id.
         environment: the workers' whole environment.
         bury: called with the id of each worker that has ended, however it did.
+        heard: returns the ids of the workers that have reported lately.
         new_id: makes a worker's id.
         now_s: Unix time.
     """
@@ -52,20 +60,24 @@ class ProcessFleet:
         command: Callable[[str], Sequence[str]],
         environment: Mapping[str, str],
         bury: Callable[[str], Awaitable[None]],
+        heard: Callable[[], Awaitable[Collection[str]]],
         new_id: Callable[[], str],
         now_s: Callable[[], float],
     ) -> None:
         self._command = command
         self._environment = dict(environment)
         self._bury = bury
+        self._heard = heard
         self._new_id = new_id
         self._now_s = now_s
         self._children: dict[str, _Child] = {}
         self._stillborn = 0
         self._not_before_s = 0.0
+        self._looked_s = now_s()
 
     async def instances(self) -> Sequence[Instance]:
-        """Return the processes that are alive."""
+        """Return the processes that are alive; those that have been silent for too long are killed."""
+        await self._kill_silent()
         return [_instance(worker_id, child) for worker_id, child in self._children.items()]
 
     async def start(self, count: int) -> Sequence[str]:
@@ -119,6 +131,20 @@ class ProcessFleet:
             if child is not None and child.draining_since_s is None:
                 child.draining_since_s = self._now_s()
                 _signal(child, signal.SIGTERM)
+
+    async def _kill_silent(self) -> None:
+        heard = await self._heard()
+        now_s = self._now_s()
+        passed_s = min(max(0.0, now_s - self._looked_s), _LOOK_S)
+        self._looked_s = now_s
+        for worker_id, child in self._children.items():
+            if worker_id in heard:
+                child.silent_s, child.longest_silent_s = 0.0, _SILENT_S
+                continue
+            child.silent_s += passed_s
+            if child.silent_s > child.longest_silent_s:
+                log.error("worker killed: it reports no more", worker=worker_id, for_s=round(child.silent_s))
+                _signal(child, signal.SIGKILL)
 
     async def close(self) -> None:
         """Drain all and wait; what is still there after the longest possible work is killed."""

@@ -9,6 +9,7 @@ from facefleet.cli import tables
 from facefleet.cli.connection import connect
 from facefleet.cli.examples import examples
 from facefleet.cli.options import AsJson, Url
+from facefleet.cli.status import silence_of_controller
 
 fleet = typer.Typer(no_args_is_help=True, help="Explain what the controller did, save its history, show the cost.")
 commands = typer.Typer()
@@ -17,6 +18,7 @@ commands.add_typer(fleet, name="fleet")
 # What the reasons leave out; all the numbers are in --json.
 _NUMBERS = {"running": "running", "oldest s": "oldest_age_s", "boot s": "boot_s"}
 _SOON = timedelta(hours=20)
+_SMALL = 0.001  # amounts below have more zeros than are easily counted
 
 
 @fleet.command(
@@ -49,7 +51,7 @@ def explain(
     """)
 )
 def history(*, url: Url = None) -> None:
-    """Print about two weeks of decisions and readings, oldest first, as JSON lines."""
+    """Print the decisions and readings of the last weeks, oldest first, as JSON lines."""
     with connect(url) as client:
         for line in client.lines("/v1/fleet/history"):
             typer.echo(line)
@@ -78,7 +80,7 @@ def cost(*, as_json: AsJson = False, url: Url = None) -> None:
             (f"1,000 photos{since}", _amount(told["per_1000"]), ""),
             (f"a month{since}", _amount(told["per_month"]), _amount(told["managed_per_month"])),
             (
-                f"{told['answered']:,} photos in {told['worker_hours']:,.2f} worker-hours so far",
+                f"{told['answered']:,} requests in {told['worker_hours']:,.2f} worker-hours so far",
                 _amount(told["total"]),
                 _amount(told["managed_total"]),
             ),
@@ -87,6 +89,8 @@ def cost(*, as_json: AsJson = False, url: Url = None) -> None:
     )
     if told["note"] is not None:
         tables.say(told["note"])
+    if silence := silence_of_controller(told):
+        tables.say(f"No controller looks at the fleet ({silence}); what is said of now is what the last one saw.")
 
 
 def _decided(decision: dict[str, Any]) -> tuple[str, ...]:
@@ -107,4 +111,8 @@ def _when(timestamp: str) -> str:
 
 
 def _amount(amount: float | None) -> str:
-    return "unknown" if amount is None else f"{amount:,.4f}" if amount < 1 else f"{amount:,.2f}"
+    if amount is None:
+        return "unknown"
+    if amount >= 1:
+        return f"{amount:,.2f}"
+    return f"{amount:,.4f}" if amount >= _SMALL or not amount else f"{amount:.3g}"

@@ -30,12 +30,13 @@ async def up(settings: Settings, ready: Ready) -> None:
     async with wiring.database(settings) as complete, wiring.ports(complete) as ports:
         service = await wiring.service(complete, ports)
         fleet = await wiring.fleet(complete, ports)
+        controlling = wiring.controller(complete, ports, fleet)
         closing_web, closing_controller = asyncio.Event(), asyncio.Event()
         try:
             async with asyncio.TaskGroup() as rooms:
                 web = rooms.create_task(serve(wiring.app(service, ports), listener, closing_web), name="web")
                 backlog = rooms.create_task(watch_backlog(ports.queue, service.admission), name="backlog")
-                rooms.create_task(wiring.controller(complete, ports, fleet).run(closing_controller), name="controller")
+                rooms.create_task(controlling.run(closing_controller), name="controller")
                 rooms.create_task(keep_house(wiring.chores(complete, ports), closing_controller), name="housekeeper")
                 if complete.min_workers:
                     await _first_worker(ports.roster, stop)
@@ -48,6 +49,7 @@ async def up(settings: Settings, ready: Ready) -> None:
                 closing_controller.set()
         finally:
             await fleet.close()
+            await controlling.take_leave()
 
 
 async def web(settings: Settings, ready: Ready) -> None:
@@ -75,12 +77,14 @@ async def controller(settings: Settings) -> None:
     complete = wiring.running_database(settings)
     async with wiring.ports(complete) as ports:
         fleet = await wiring.fleet(complete, ports)
+        controlling = wiring.controller(complete, ports, fleet)
         try:
             async with asyncio.TaskGroup() as rooms:
-                rooms.create_task(wiring.controller(complete, ports, fleet).run(stop), name="controller")
+                rooms.create_task(controlling.run(stop), name="controller")
                 rooms.create_task(keep_house(wiring.chores(complete, ports), stop), name="housekeeper")
         finally:
             await fleet.close()
+            await controlling.take_leave()
 
 
 async def worker(settings: Settings, worker_id: str, parent: int | None) -> None:

@@ -38,10 +38,18 @@ def _queue(queue: dict[str, Any]) -> tuple[str, ...]:
     return "queue", state, f"{queue['oldest_age_s']:.1f} s", ""
 
 
+def silence_of_controller(told: dict[str, Any]) -> str:
+    """Return for how long no controller has looked at the fleet, or nothing if one does."""
+    looked_s_ago = told["looked_s_ago"]
+    if looked_s_ago is None:
+        return "none has yet"
+    return f"silent for {looked_s_ago:.0f} s" if looked_s_ago > _SILENT_S else ""
+
+
 def _controller(fleet: dict[str, Any]) -> list[tuple[str, ...]]:
     """Say that nobody leads, so that what follows is old."""
-    silent_s = fleet.get("looked_s_ago") or 0.0
-    return [("controller", "silent", f"{silent_s:.0f} s", "")] if silent_s > _SILENT_S else []
+    silence = silence_of_controller(fleet)
+    return [("controller", silence, "", "")] if silence else []
 
 
 def _worker(worker: dict[str, Any]) -> tuple[str, ...]:

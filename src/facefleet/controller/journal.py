@@ -1,7 +1,7 @@
 """What of all that the controller sees and decides is kept: enough to explain it, and to simulate it again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facefleet.core.fleet import Decision
 from facefleet.ports import Roster
@@ -12,21 +12,34 @@ _QUIET_S = 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """One look: the decision and the numbers it was made from, at the policy's time and at Unix time."""
+    """One look: the decision and the numbers it was made from, at the policy's time and at Unix time.
+
+    Attributes:
+        in_vain: whether nothing of it could be done.
+    """
 
     decision: Decision
     now_s: float
     at_s: float
     seen: Mapping[str, float]
+    in_vain: bool = False
 
     @property
     def enqueued(self) -> float:
         """How many requests had ever come."""
         return self.seen["enqueued_total"]
 
+    def refused(self, why: str, *, started: int) -> "Look":
+        """Return what to keep of a decision of which only so much was done."""
+        decision = replace(self.decision, reason=f"{self.decision.reason} {why}")
+        in_vain = not started and not decision.drain
+        return replace(self, decision=decision, seen={**self.seen, "started": started}, in_vain=in_vain)
+
 
 class Journal:
     """Records every decision that acts, a reading every 10 s while requests come, and one an hour while none do.
+
+    Of decisions that come to nothing again and again one in 10 s is enough.
 
     The first request after a silence is recorded together with the last look before it: the history then tells when the
     silence ended, instead of spreading the first requests over it.
@@ -49,8 +62,10 @@ class Journal:
         self._skipped = None
 
     def _worth_it(self, look: Look, before: Look) -> bool:
-        span_s = _QUIET_S if look.enqueued == before.enqueued else _BUSY_S
-        return look.decision.acts or look.now_s - before.now_s >= span_s
+        if look.decision.acts and not (look.in_vain and before.in_vain):
+            return True
+        span_s = _QUIET_S if look.enqueued == before.enqueued and not look.in_vain else _BUSY_S
+        return look.now_s - before.now_s >= span_s
 
     def _silent_until(self, skipped: Look, look: Look, before: Look) -> bool:
         return before.enqueued == skipped.enqueued != look.enqueued

@@ -12,21 +12,12 @@ import structlog
 
 from facefleet.controller.journal import Journal, Look
 from facefleet.controller.replay import memory_of_history
+from facefleet.controller.sight import merge, numbers, observation
 from facefleet.controller.stays import Stays
 from facefleet.controller.stopwatch import Stopwatch
 from facefleet.core.boots import Boots
-from facefleet.core.cost import Meter
-from facefleet.core.fleet import (
-    Bounds,
-    Decision,
-    Instance,
-    Observation,
-    Policy,
-    Worker,
-    WorkerReport,
-    WorkerState,
-)
-from facefleet.core.jobs import QueueCounts
+from facefleet.core.cost import Meter, runs_s
+from facefleet.core.fleet import Bounds, Decision, Instance, Observation, Policy
 from facefleet.core.scaling.moves import committed
 from facefleet.core.scaling.terms import Billing
 from facefleet.errors import Unavailable
@@ -74,6 +65,7 @@ class Controller:
         self._unix_s = unix_s
         self._memory: Any = policy.begin()
         self._knows_history = False
+        self._has_led = False
         self._stopwatch: Stopwatch | None = None
         self._stays = Stays(longest_s=_MISSED * tick_s)
         self._meter = Meter()
@@ -84,11 +76,11 @@ class Controller:
         while not stop.is_set():
             try:
                 async with self._roster.lead() as leading:
-                    if not leading:  # whoever leads charges, records and learns
+                    if leading:
+                        await self._begin_term()
+                    else:  # whoever leads charges, records and learns
                         self._meter, self._journal, self._knows_history = Meter(), Journal(self._roster), False
                         self._stopwatch = None
-                    elif not self._knows_history:
-                        await self._learn_history()
                     while leading and not stop.is_set():
                         await self.tick()
                         await _pause(stop, self._tick_s)
@@ -96,12 +88,32 @@ class Controller:
                 log.warning("controller waits", error=error.detail)
             await _pause(stop, _STANDBY_S)
 
-    async def _learn_history(self) -> None:
-        """Show the rule what was recorded before this controller led."""
-        self._memory = await memory_of_history(
-            self._roster, self._policy, self._bounds, now_s=self._now_s(), unix_s=self._unix_s()
-        )
-        self._knows_history = True
+    async def take_leave(self) -> None:
+        """Show the fleet as it is once it was closed, unless another controller leads by now."""
+        if not self._has_led:
+            return
+        try:
+            async with self._roster.lead() as leading:
+                if leading:
+                    await self._look()
+        except Unavailable as error:
+            log.warning("the fleet is shown as it was", error=error.detail)
+
+    async def _begin_term(self) -> None:
+        """Go on where whoever led before has ended: show the rule what was recorded, and charge for the time between.
+
+        That may have been this controller, or another one that could not act either.
+        """
+        if not self._knows_history:
+            self._memory = await memory_of_history(
+                self._roster, self._policy, self._bounds, now_s=self._now_s(), unix_s=self._unix_s()
+            )
+            self._knows_history = True
+        workers, age_s = await asyncio.gather(self._roster.workers(), self._roster.published_age_s())
+        if age_s is not None:
+            then_s = max(0.0, age_s)
+            self._meter = Meter(now_s=self._now_s() - then_s, runs_s=runs_s(workers, now_s=self._unix_s() - then_s))
+        self._has_led = True
 
     async def tick(self) -> None:
         """Observe, decide and act once.
@@ -109,6 +121,26 @@ class Controller:
         Raises:
             Unavailable: the queue, the roster or the fleet is away.
         """
+        seen, instances, worker_s_total = await self._look()
+        decision, self._memory = self._policy.decide(seen, self._bounds, self._memory)
+        decision = within(self._bounds, decision, seen)
+        figures = numbers(seen) | {"worker_s_total": round(worker_s_total, 3)}
+        look = Look(decision=decision, now_s=seen.now_s, at_s=self._unix_s(), seen=figures)
+        refusal: Unavailable | None = None
+        try:
+            started = await self._act(decision, fleet={instance.worker_id for instance in instances})
+        except Unavailable as error:
+            refusal = error
+            look = look.refused(f"Refused: {error.detail}", started=0)
+        else:
+            if started < decision.start:
+                look = look.refused(f"The fleet started {started}.", started=started)
+        await self._journal.note(look)
+        if refusal is not None:
+            raise refusal
+
+    async def _look(self) -> tuple[Observation, Sequence[Instance], float]:
+        """Observe, charge and publish; return also the instances and the worker-seconds charged in all."""
         counts, reports, instances, stopwatch = await asyncio.gather(
             self._queue.counts(), self._roster.reports(), self._fleet.instances(), self._stopwatch_set()
         )
@@ -119,25 +151,24 @@ class Controller:
         meter, charged_s = self._meter.read(now_s, workers, self._billing)
         worker_s_total = await self._roster.publish(told, worker_s=charged_s)
         self._meter = meter
-        seen = _observation(counts, workers, now_s=now_s, boots=stopwatch.next)
-        decision, self._memory = self._policy.decide(seen, self._bounds, self._memory)
-        decision = within(self._bounds, decision, seen)
-        await self._act(decision, fleet={instance.worker_id for instance in instances})
-        numbers = _numbers(seen) | {"worker_s_total": round(worker_s_total, 3)}
-        await self._journal.note(Look(decision=decision, now_s=now_s, at_s=self._unix_s(), seen=numbers))
+        seen = observation(counts, workers, now_s=now_s, boots=stopwatch.next)
+        return seen, instances, worker_s_total
 
-    async def _act(self, decision: Decision, *, fleet: Collection[str]) -> None:
+    async def _act(self, decision: Decision, *, fleet: Collection[str]) -> int:
+        """Return how many workers were started."""
         if not decision.acts:
-            return
+            return 0
         log.info("scale", start=decision.start, drain=len(decision.drain), reason=decision.reason)
         if decision.drain:
             await self._fleet.drain(decision.drain)
             strangers = [worker_id for worker_id in decision.drain if worker_id not in fleet]
             await self._roster.ask_to_drain(strangers)  # whom somebody else started: they hear it there
-        if decision.start:
-            started = await self._fleet.start(decision.start)
-            if len(started) < decision.start:
-                log.warning("fleet started fewer than asked", asked=decision.start, started=len(started))
+        if not decision.start:
+            return 0
+        started = await self._fleet.start(decision.start)
+        if len(started) < decision.start:
+            log.warning("fleet started fewer than asked", asked=decision.start, started=len(started))
+        return len(started)
 
     async def _stopwatch_set(self) -> Stopwatch:
         """Return what times boots; at first it expects what is usual, or what was recorded last of such a start."""
@@ -160,59 +191,6 @@ def within(bounds: Bounds, decision: Decision, seen: Observation) -> Decision:
         return decision
     reason = f"{decision.reason} {committed(seen)} of at most {bounds.maximum} are there: start {room}."
     return replace(decision, start=room, reason=reason)
-
-
-def merge(instances: Sequence[Instance], reports: Sequence[WorkerReport]) -> list[Worker]:
-    """Return the fleet as policies see it.
-
-    An instance that runs but whose worker has not reported yet is pending: it cannot take work. A worker without an
-    instance (started by hand) is counted as what it says it is.
-    """
-    said = {report.worker_id: report for report in reports}
-    workers = [_merged(instance, said.pop(instance.worker_id, None)) for instance in instances]
-    return workers + [
-        _merged(Instance(worker_id=alone.worker_id, state=WorkerState.RUNNING, since_s=alone.since_s), alone)
-        for alone in said.values()
-    ]
-
-
-def _merged(instance: Instance, report: WorkerReport | None) -> Worker:
-    worker = Worker(worker_id=instance.worker_id, state=instance.state, since_s=instance.since_s)
-    if instance.state is not WorkerState.RUNNING:
-        return replace(worker, jobs=report.jobs) if report else worker
-    if report is None:
-        return replace(worker, state=WorkerState.PENDING)
-    if report.draining:
-        return replace(worker, state=WorkerState.DRAINING, jobs=report.jobs)
-    return replace(worker, jobs=report.jobs, idle_since_s=None if report.jobs else report.idle_since_s)
-
-
-def _observation(counts: QueueCounts, workers: Sequence[Worker], *, now_s: float, boots: Boots) -> Observation:
-    return Observation(
-        now_s=now_s,
-        visible=counts.visible,
-        in_flight=counts.in_flight,
-        oldest_age_s=counts.oldest_age_s,
-        enqueued_total=counts.enqueued_total,
-        finished_total=counts.finished_total,
-        busy_ms_total=counts.busy_ms_total,
-        workers=tuple(workers),
-        boot_s=boots.mean_s,
-        boot_spread=boots.spread,
-    )
-
-
-def _numbers(seen: Observation) -> dict[str, float]:
-    states = {state.value: float(seen.count(state)) for state in WorkerState}
-    return {
-        "visible": seen.visible,
-        "in_flight": seen.in_flight,
-        "oldest_age_s": round(seen.oldest_age_s, 3),
-        "boot_s": round(seen.boot_s, 3),
-        "enqueued_total": seen.enqueued_total,
-        "finished_total": seen.finished_total,
-        "busy_ms_total": round(seen.busy_ms_total, 1),
-    } | states
 
 
 async def _pause(stop: asyncio.Event, pause_s: float) -> None:

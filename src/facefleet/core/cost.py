@@ -12,11 +12,17 @@ from facefleet.core.scaling.terms import Billing
 
 _CHARGED = frozenset({WorkerState.PENDING, WorkerState.RUNNING, WorkerState.DRAINING})
 _MONTH_H = 730.0
+_SETTLED_S = 60.0  # in a shorter time what starts and what is rounded up count for more than what goes on
 
 
 def charged(workers: Sequence[Worker]) -> int:
     """Return how many workers are being paid for: from the order to start until the drain has ended."""
     return sum(worker.state in _CHARGED for worker in workers)
+
+
+def runs_s(workers: Sequence[Worker], *, now_s: float) -> dict[str, float]:
+    """Return for how long those that are paid for have been there, by the clock of their `since_s`."""
+    return {worker.worker_id: max(0.0, now_s - worker.since_s) for worker in workers if worker.state in _CHARGED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,7 @@ class Meter:
     def read(self, now_s: float, workers: Sequence[Worker], billing: Billing) -> "tuple[Meter, float]":
         """Return the meter after one more look, and the worker-seconds charged since the one before.
 
-        Workers that are there at the first look were charged for by whoever led before.
+        Of workers that are there at the first look nobody knows what was charged: nothing is.
 
         Args:
             now_s: by the clock of the workers' `since_s`.
@@ -95,8 +101,8 @@ class Cost:
         per_h: what they cost an hour.
         since_s: Unix time from which the next three are averages; None before there is a history.
         per_1000: cost of 1,000 photos.
-        per_month: projection to 730 hours.
-        managed_per_month: the same for a managed API.
+        per_month: projection to 730 hours; in the first minute, of the workers that are there now.
+        managed_per_month: the same for a managed API; None in the first minute.
         worker_s, answered: worker-seconds charged and photos answered since the beginning.
         total: what they cost, at today's price.
         managed_total: what a managed API would have cost for the same photos.
@@ -129,12 +135,13 @@ def cost(workers: int, now: Totals, before: Totals | None, prices: Prices) -> Co
     per_1000 = managed_per_month = None
     per_month = None if per_h is None else per_h * _MONTH_H
     if before is not None:
-        hours = (now.at_s - before.at_s) / 3600
+        months = (now.at_s - before.at_s) / 3600 / _MONTH_H
+        settled = now.at_s - before.at_s >= _SETTLED_S
         photos = max(0.0, now.answered - before.answered)
-        managed_per_month = photos / 1000 * prices.managed_per_1000 / hours * _MONTH_H
+        managed_per_month = photos / 1000 * prices.managed_per_1000 / months if settled else None
         spent = _price(now.worker_s - before.worker_s, prices)
         if spent is not None:
-            per_month = spent / hours * _MONTH_H
+            per_month = spent / months if settled else per_month
             per_1000 = spent / photos * 1000 if photos else None
     return Cost(
         workers=workers,

@@ -2,7 +2,7 @@
 
 from facefleet.config import Settings
 from facefleet.core.cost import Cost, Prices, Totals, charged, cost
-from facefleet.ports import Queue, Recorded, Roster
+from facefleet.ports import Queue, Roster
 
 _DAY_S = 86_400.0
 
@@ -31,13 +31,8 @@ async def spending(queue: Queue, roster: Roster, settings: Settings, *, now_s: f
 
 async def _oldest(roster: Roster, now_s: float) -> Totals | None:
     """Return the oldest reading of the last day; not one of a clock that was ahead, however long ago."""
-    for limit in (1, None):  # one is enough as a rule, and asked for at every scrape
-        async for recorded in roster.history(since_s=now_s - _DAY_S, limit=limit):
-            if recorded[0] <= now_s:
-                return _totals(recorded)
-    return None
-
-
-def _totals(recorded: Recorded) -> Totals:
+    recorded = await roster.earliest(since_s=now_s - _DAY_S, until_s=now_s)
+    if recorded is None:
+        return None
     at_s, _, seen = recorded
     return Totals(at_s=at_s, worker_s=seen.get("worker_s_total", 0.0), answered=seen.get("finished_total", 0.0))

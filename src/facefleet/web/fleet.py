@@ -36,7 +36,7 @@ class FleetJson(BaseModel):
 
     workers: tuple[WorkerJson, ...]
     looked_s_ago: float | None = Field(
-        description="Since a controller last looked at the fleet; null if none ever did."
+        description="Since a controller last looked at the fleet; null if none has, or none since the database crashed."
     )
 
 
@@ -63,12 +63,17 @@ class CostJson(BaseModel):
     per_hour: float | None = Field(description="What they cost an hour.")
     since: datetime | None = Field(description="When the next three averages begin: up to a day ago.")
     per_1000: float | None = Field(description="Cost of 1,000 photos.")
-    per_month: float | None = Field(description="Projection to a month of 730 hours.")
-    managed_per_month: float | None = Field(description="The same for a managed face API.")
+    per_month: float | None = Field(
+        description="Projection to a month of 730 hours; in the first minute, of the workers that are there now."
+    )
+    managed_per_month: float | None = Field(description="The same for a managed face API; null in the first minute.")
     worker_hours: float = Field(description="Worker time charged since the beginning.")
-    answered: int = Field(description="Photos answered since the beginning.")
+    answered: int = Field(description="Requests answered since the beginning, a photo each as a rule.")
     total: float | None = Field(description="Cost since the beginning, at today's price.")
     managed_total: float = Field(description="What a managed face API would have cost for the same photos.")
+    looked_s_ago: float | None = Field(
+        description="Since a controller last looked at the fleet: as old is what is said of the workers there now."
+    )
     note: str | None = Field(description="What to set so that nothing is null.")
 
 
@@ -103,7 +108,7 @@ async def list_decisions(room: RoomGiven, query: Annotated[DecisionsQuery, Query
 
 @router.get("/v1/fleet/history", response_class=StreamingResponse, responses={200: {"content": {_LINES: {}}}})
 async def stream_history(room: RoomGiven) -> StreamingResponse:
-    """Stream all decisions that are kept, about two weeks', oldest first: JSON lines for `simulate --from-history`."""
+    """Stream all decisions that are kept, those of two weeks or more, oldest first: JSON lines for the simulator."""
     lines = _lines(room.service.roster)
     first = await anext(lines)  # a database that is away is told by the status, which nothing can change afterwards
     return StreamingResponse(_joined(first, lines), media_type=_LINES)
@@ -124,7 +129,8 @@ async def get_cost(room: RoomGiven) -> CostJson:
         worker_hours=round(cost.worker_s / 3600, 4),
         answered=int(cost.answered),
         total=_rounded(cost.total),
-        managed_total=round(cost.managed_total, 4),
+        managed_total=_digits(cost.managed_total),
+        looked_s_ago=await service.roster.published_age_s(),
         note=HOW_TO_PRICE if cost.per_h is None else None,
     )
 
@@ -169,7 +175,12 @@ def _worker_json(worker: Worker) -> WorkerJson:
 
 
 def _rounded(amount: float | None) -> float | None:
-    return None if amount is None else round(amount, 4)
+    return None if amount is None else _digits(amount)
+
+
+def _digits(amount: float) -> float:
+    """To six digits, however small: a second of a worker can cost a millionth."""
+    return float(f"{amount:.6g}")
 
 
 def _time(unix_s: float) -> datetime:

@@ -145,6 +145,9 @@ async def fleet(settings: Settings, ports: Ports) -> Fleet:
         await ports.roster.leave(worker_id)
         await ports.queue.abandon(worker_id)
 
+    async def heard() -> set[str]:
+        return {report.worker_id for report in await ports.roster.reports()}
+
     return ProcessFleet(
         command=lambda worker_id: [
             *(sys.executable, "-m", "facefleet", "worker"),
@@ -152,6 +155,7 @@ async def fleet(settings: Settings, ports: Ports) -> Fleet:
         ],
         environment=settings.environment(),
         bury=bury,
+        heard=heard,
         new_id=lambda: f"worker-{uuid.uuid4().hex[:8]}",
         now_s=time.time,
     )

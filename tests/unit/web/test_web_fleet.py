@@ -116,6 +116,7 @@ async def test_the_cost_is_told_now_and_on_average(photo):
         "answered": 250,
         "total": 0.25,
         "managed_total": 0.5,
+        "looked_s_ago": pytest.approx(0, abs=60),
         "note": None,
     }
     assert "facefleet_cost_per_1000 0.2" in metrics
@@ -140,3 +141,15 @@ async def test_without_a_price_the_cost_says_how_to_set_one(client, service):
     assert "FACEFLEET_WORKER_PRICE_PER_HOUR" in cost["note"]
     assert cost["workers"] == 1
     assert "facefleet_cost_total NaN" in (await client.get("/metrics")).text
+
+
+async def test_small_amounts_are_told_to_six_digits():
+    """A thousandth of a cent for a thousand photos is not nothing."""
+    service = make_service(worker_price_per_hour=0.0013)
+    object.__setattr__(service, "now_s", lambda: NOW_S)
+    async with client_of(service) as client:
+        await charge(service, worker_s=0, at_s=NOW_S - 3600)
+        await charge(service, worker_s=90, at_s=NOW_S - 1800)
+        service.queue._finished = 1000
+        cost = (await client.get("/v1/fleet/cost")).json()
+    assert (cost["per_1000"], cost["total"]) == (3.25e-05, 3.25e-05)

@@ -73,10 +73,15 @@ class MemoryRoster:
         """Return the latest decisions, newest first."""
         return [one for one in self._decisions if one[1].acts or not acting_only][:limit]
 
-    async def history(self, *, since_s: float = 0.0, limit: int | None = None) -> AsyncIterator[Recorded]:
+    async def history(self, *, since_s: float = 0.0) -> AsyncIterator[Recorded]:
         """Yield the decisions of this Unix time and later, oldest first, as they were made."""
-        for one in [one for one in reversed(self._decisions) if one[0] >= since_s][:limit]:
+        for one in [one for one in reversed(self._decisions) if one[0] >= since_s]:
             yield one
+
+    async def earliest(self, *, since_s: float, until_s: float) -> Recorded | None:
+        """Return the decision with the earliest Unix time between these two."""
+        between = (one for one in self._decisions if since_s <= one[0] <= until_s)
+        return min(between, key=lambda one: one[0], default=None)
 
     @asynccontextmanager
     async def lead(self) -> AsyncIterator[bool]:

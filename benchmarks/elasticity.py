@@ -21,7 +21,8 @@ from elasticity_cells import SETTINGS, TRACE, WORKLOADS, Measuring, experiment
 from elasticity_choice import FLOOR_S
 from elasticity_tables import Results, lateness, missed, shortfalls, summary, tables
 from facefleet.lab.simulate import plot
-from facefleet.lab.simulate.workload import Workload, from_csv
+from facefleet.lab.simulate.recording import from_csv
+from facefleet.lab.simulate.workload import Workload
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

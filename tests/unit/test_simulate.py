@@ -182,3 +182,63 @@ def test_steady_and_diurnal_have_the_rate_that_was_asked_for():
     for name in ("steady", "diurnal"):
         size = synthetic(name, Shape(rate_hz=5.0, duration_s=7200), seed=1).arrivals_s.size
         assert size == pytest.approx(36_000, abs=5 * math.sqrt(36_000))
+
+
+def test_work_left_over_from_the_warm_up_is_shared_by_the_slots_of_a_worker():
+    """Fifty requests of 100 s begin at once on one worker of fifty slots: at 30 s it has 70 s to go, not 3,500."""
+    world = World(boot=durations("0"), stop_s=0.0, tick_s=1.0, capacity=50)
+    load = workload([0.0] * 50 + [2000.0], 2100)
+    result = run(load, 100.0, rule="static 1", world=world, warmup_s=30.0)
+    assert result.billed_s == pytest.approx(2100 - 30 - 70)
+
+
+def test_the_clairvoyant_keeps_a_worker_whose_next_start_would_cost_the_minimum():
+    """Two requests of 1 s, 35 s apart, sixty times, and a minute's minimum: a start for each costs twice as much."""
+    load = workload(np.arange(60) * 100.0, 6000)
+    load = workload(np.sort(np.concatenate((load.arrivals_s, load.arrivals_s + 35.0))), 6100)
+    world = World(boot=durations("1"), billing=Billing(minimum_s=60.0))
+    cost_s = clairvoyant(load, np.ones(120), bounds=BOUNDS, world=world, wait_s=0.0, seed=1).billed_s
+    assert cost_s <= 60 * 60
+
+
+@pytest.mark.parametrize("boot", ["30-60", "lognormal:45:0.5"])
+def test_the_clairvoyant_meets_the_boots_that_every_rule_does(boot):
+    """The first start takes as long for it, or who is luckier would be compared."""
+    world = World(boot=durations(boot), stop_s=0.0, tick_s=1.0)
+    load = workload([60.0], 61)
+    for seed in (1, 2, 3):
+        known = simulate(load, np.ones(1), policy("naive+pending"), bounds=BOUNDS, world=world, seed=seed)
+        best = clairvoyant(load, np.ones(1), bounds=BOUNDS, world=world, wait_s=0.0, seed=seed)
+        boot_s = float(known.waits_s[0])
+        assert best.billed_s == pytest.approx(math.ceil(boot_s + 1))
+
+
+def test_the_clairvoyant_restarts_from_a_warm_pool_that_holds_the_whole_fleet():
+    """As a rule would; from a smaller one it never does."""
+    load = workload([60.0], 61)
+    for warm, billed_s in ((BOUNDS.maximum, 3), (BOUNDS.maximum - 1, 46)):
+        world = World(boot=durations("45"), warm=warm, warm_boot=durations("2"))
+        best = clairvoyant(load, np.ones(1), bounds=BOUNDS, world=world, wait_s=0.0, seed=1)
+        assert best.billed_s == billed_s
+
+
+def test_a_comparison_keeps_no_look_of_any_run(monkeypatch):
+    """A day of looks of twenty seeds would fill the memory, and nobody reads them."""
+    experiment = Experiment(
+        workload=lambda seed: synthetic("single", Shape(rate_hz=1.0, duration_s=100.0), seed),
+        service=durations("1"),
+        world=EC2,
+        bounds=BOUNDS,
+    )
+    kept = []
+    monkeypatch.setattr("facefleet.lab.simulate.experiment.summarise", lambda runs, *_: kept.extend(runs))
+    experiment.compare(["naive"], [1, 2])
+    assert [run.looks for run in kept] == [(), ()]
+
+
+def test_the_interval_narrows_on_beyond_the_table():
+    """Student's t for 31 and for 200 degrees of freedom: 2.0395 and 1.9719."""
+    for count, t in ((32, 2.0395), (201, 1.9719)):
+        values = [0.0, 2.0] * (count // 2) + [1.0] * (count % 2)
+        spread = float(np.std(values, ddof=1)) / math.sqrt(count)
+        assert estimate(values).plus_minus == pytest.approx(t * spread, rel=2e-3)

@@ -1,6 +1,7 @@
 """What `facefleet simulate` reads, and what it says of what it cannot."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from facefleet.errors import InvalidInput
 from facefleet.lab.simulate.durations import durations
 from facefleet.lab.simulate.experiment import Experiment
 from facefleet.lab.simulate.fleet import World
-from facefleet.lab.simulate.workload import Shape, from_csv, from_history, synthetic
+from facefleet.lab.simulate.recording import from_csv, from_history
+from facefleet.lab.simulate.workload import Shape, synthetic
 
 
 def written(folder, text, name="trace.csv"):
@@ -363,3 +365,93 @@ def test_what_cannot_be_simulated_is_refused_in_one_sentence(arguments, sentence
     assert failure.status == ExitStatus.USAGE
     assert sentence in failure.sentence
     assert "\n" not in failure.sentence
+
+
+def history_of(tmp_path, *lines):
+    text = "\n".join(json.dumps({"at_s": at, "seen": {"enqueued_total": total}}) for at, total in lines)
+    return from_history(written(tmp_path, text))
+
+
+def test_a_history_lasts_from_its_first_reading_to_its_last(tmp_path):
+    """A quiet morning and a quiet evening cost what a fleet costs."""
+    workload = history_of(tmp_path, (0, 5), (3600, 5), (3601, 6), (86_400, 6))
+    assert workload.arrivals_s == pytest.approx([3600.0])
+    assert workload.duration_s == 86_400
+
+
+@pytest.mark.parametrize(
+    ("totals", "requests"),
+    [
+        ((0, 1000, 600, 700, 800, 900, 1000), 2000),  # a restart, though not from nothing
+        ((0, 40, 39, 39, 40, 41), 41),  # counts that lag for two looks
+        ((0, 40, 39), 40),
+        ((0, 1000, 300, 800), 1800),
+    ],
+)
+def test_a_total_that_falls_lags_if_it_is_made_up_for_soon(*, tmp_path, totals, requests):
+    """Otherwise it has begun anew."""
+    assert history_of(tmp_path, *enumerate(totals)).arrivals_s.size == requests
+
+
+def test_a_clock_that_was_set_back_makes_no_hour_twice(tmp_path):
+    """Half an hour at the end of an hour; then time goes on."""
+    lines = [(60 * n, n) for n in range(60)] + [(60 * (n + 30), 60 + n) for n in range(60)]
+    workload = history_of(tmp_path, *lines)
+    assert workload.arrivals_s.size == 119
+    assert workload.duration_s == pytest.approx(59 * 60 + 59 * 60, abs=61)
+    assert np.count_nonzero(np.diff(workload.arrivals_s) < 50) == 1
+
+
+def test_what_a_clock_recorded_that_was_ahead_makes_no_year_of_silence(tmp_path):
+    """The requests that came meanwhile are there."""
+    workload = history_of(tmp_path, (0, 0), (60, 6), (31_536_000, 12), (120, 12), (180, 18))
+    assert workload.arrivals_s.size == 18
+    assert workload.duration_s == 180
+
+
+def test_dates_without_a_zone_are_the_same_everywhere(tmp_path, monkeypatch):
+    """New York set its clocks back that night."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        workload = from_csv(written(tmp_path, "2023-11-05 00:59:59\n2023-11-05 02:00:00\n"))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert workload.arrivals_s == pytest.approx([0.0, 3601.0])
+
+
+def test_a_heading_may_follow_an_empty_line(tmp_path):
+    """And only one."""
+    assert from_csv(written(tmp_path, "\nat\n1\n2\n")).arrivals_s == pytest.approx([0.0, 1.0])
+    with pytest.raises(InvalidInput, match=r"Line 2 .* 'of'"):
+        from_csv(written(tmp_path, "at\nof\n1\n"))
+
+
+def test_a_fixed_fleet_beyond_the_bounds_is_said_to_be_another():
+    """The usual list has one as large as the maximum."""
+    result = simulate("single", "--max", 4, "--min", 1, "--policy", "static 19,static 0,static 2", "--seeds", 1)
+    said = result.stderr.splitlines()
+    assert said == ["static 19 is a fleet of 4: see --min and --max.", "static 0 is a fleet of 1: see --min and --max."]
+    result = simulate("single", "--max", 4, "--seeds", 1)
+    assert "static 4" in result.stdout
+    assert result.stderr == ""
+
+
+def test_those_who_keep_no_budget_are_named():
+    """Or it would look as if they had."""
+    options = ("--budget", "0.1/h", "--price", "0.1", "--seeds", 1)
+    assert simulate("single", *options, "--policy", "facefleet").stderr == ""
+    assert simulate("single", *options, "--policy", "facefleet,naive").stderr == (
+        "The --budget is kept by facefleet alone.\n"
+    )
+
+
+def test_a_file_with_dollars_in_its_name_can_be_drawn(tmp_path):
+    """Two of them begin and end mathematics in a picture's words."""
+    trace = tmp_path / "bad$\\frac$.csv"
+    trace.write_text("0\n30\n")
+    file = tmp_path / "fleet.png"
+    result = simulate(trace, "--policy", "naive", "--seeds", 1, "--plot", file)
+    assert result.exit_code == 0
+    assert file.stat().st_size > 0

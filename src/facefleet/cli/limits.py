@@ -1,5 +1,6 @@
 """What `facefleet simulate` refuses before it begins: what would not end, what says nothing, what cannot be drawn."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from facefleet.lab.simulate.experiment import Experiment
 
 UNDRAWN = "clairvoyant"
+_BUDGETED, _WHOLE = "facefleet", "static MAX"
 _BY_RATE = ("steady", "diurnal", "spiky")
 _MOST_LOOKS, _MOST_REQUESTS = 5_000_000, 50_000_000
 _PICTURES = (".png", ".svg", ".pdf")
@@ -37,10 +39,10 @@ def check_size(experiment: "Experiment", seeds: int) -> None:
     tick_s, warmup_s = experiment.world.tick_s, experiment.warmup_s
     for seed in range(1, seeds + 1):
         load = experiment.workload(seed)
-        looks = load.duration_s / tick_s
+        looks = max([load.duration_s, *load.arrivals_s[-1:]]) / tick_s
         if looks > _MOST_LOOKS:
             raise Failure(
-                f"{load.name} lasts {load.duration_s / 86_400:.3g} days, {looks:,.0f} looks of {tick_s:g} s, and no "
+                f"{load.name} lasts {looks * tick_s / 86_400:.3g} days, {looks:,.0f} looks of {tick_s:g} s, and no "
                 f"more than {_MOST_LOOKS:,} are simulated: cut it, or look less often with --tick."
             )
         if not load.arrivals_s.size or load.arrivals_s[-1] < warmup_s:
@@ -49,6 +51,24 @@ def check_size(experiment: "Experiment", seeds: int) -> None:
                 f"No request of {load.name} is counted with seed {seed}: {load.arrivals_s.size} come in "
                 f"{load.duration_s:g} s{left_out}. Simulate for longer."
             )
+
+
+def read_policies(text: str, minimum: int, maximum: int, *, budgeted: bool) -> list[str]:
+    """Return the names; say which fixed fleets are as large as the bounds allow, and who keeps no budget.
+
+    Raises:
+        Failure: there is no name.
+    """
+    names = [name.strip().replace(_WHOLE, f"static {maximum}") for name in text.split(",") if name.strip()]
+    if not names:
+        raise Failure("Name at least one policy.")
+    if budgeted and set(names) != {_BUDGETED}:
+        tables.say(f"The --budget is kept by {_BUDGETED} alone.")
+    for name in names:
+        called = re.fullmatch(r"static[ -]?(\d{1,9})", name)
+        if called and not minimum <= int(called[1]) <= maximum:
+            tables.say(f"{name} is a fleet of {min(max(int(called[1]), minimum), maximum)}: see --min and --max.")
+    return names
 
 
 def check_picture(file: Path, names: list[str]) -> None:

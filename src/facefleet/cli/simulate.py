@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 _Read = TypeVar("_Read")
 
-_POLICIES = "facefleet,naive,naive+pending,backlog,keda,kpa,hpa,rayserve,static 19,clairvoyant"
+_POLICIES = "facefleet,naive,naive+pending,backlog,keda,kpa,hpa,rayserve,static MAX,clairvoyant"
 _DEAR = 10.0  # costs below are shown to four decimals
 _SHORTEST_S = 1e-6  # the times that some spans fit into others must be a number
 _DEAREST = 1e9  # of prices and budgets; the squares of far greater costs end in infinity, which JSON has no word for
@@ -47,8 +47,9 @@ _COLUMNS = ("policy", "p50 s", "p95 s", "p99 s", "late %", "instance-s", "cost",
         WORKLOAD is steady, diurnal, spiky, trickle, bursts, single, or a CSV file whose first column is when each
         request arrived. A history is JSON lines, {"arrived_s": 12.5} for each request, or the controller's decisions,
         {"at_s": 10.0, "seen": {"enqueued_total": 40}}. Durations are seconds, LOW-HIGH, exp:MEAN, lognormal:MEAN:CV or
-        measured:FILE. A wait ends when a worker begins the request. Worker time counts from the order to start until
-        the end of the drain.
+        measured:FILE. A wait ends when a worker begins the request; late are those that wait longer than --slo.
+        Instance-s is worker time as it is charged, from the order to start until the end of the drain. After ± stands
+        half of a 95 % confidence interval over the seeds.
     """)
 )
 def simulate(
@@ -90,9 +91,7 @@ def simulate(
 
     if minimum > maximum:
         raise Failure(f"--min {minimum} is more than --max {maximum}.")
-    names = [name.strip() for name in policy.split(",") if name.strip()]
-    if not names:
-        raise Failure("Name at least one policy.")
+    names = limits.read_policies(policy, minimum, maximum, budgeted=budget is not None)
     if budget is not None and not price:
         raise Failure("A --budget needs the --price of a worker.")
     if not price <= _DEAREST:
@@ -172,15 +171,15 @@ def _compared(experiment: "Experiment", names: list[str], seeds: int) -> "list[O
 
 def _source(name: str | None, history: Path | None, shape: Any, given: list[str]) -> "Callable[[int], Workload]":
     """Return the workload of a seed: a synthetic one, or a recorded one whatever the seed and the options given."""
-    from facefleet.lab.simulate import workload
+    from facefleet.lab.simulate import recording, workload
 
     if (name is None) == (history is None):
         raise Failure("Name one workload: one of those listed by --help, a CSV file, or --from-history FILE.")
     if history is not None:
-        recorded = workload.from_history(history)
+        recorded = recording.from_history(history)
     elif name is not None and name not in workload.SYNTHETIC:
         recorded = (
-            workload.from_csv(Path(name))
+            recording.from_csv(Path(name))
             if Path(name).suffix or Path(name).exists()
             else workload.synthetic(name, shape, 0)
         )
@@ -225,7 +224,11 @@ def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
     )
     try:
         _artist().draw(
-            runs, mean_service_s=experiment.service.mean_s, objective=experiment.objective, title=title, file=file
+            runs,
+            mean_service_s=experiment.service.mean_s / experiment.world.capacity,
+            objective=experiment.objective,
+            title=title,
+            file=file,
         )
     except InvalidInput as error:
         raise Failure(error.detail) from error

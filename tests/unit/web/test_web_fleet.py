@@ -7,7 +7,7 @@ from stand_in import client_of, make_service, said
 
 from facefleet.core.fleet import Decision, Worker, WorkerState
 from facefleet.errors import Unavailable
-from facefleet.lab.simulate.workload import from_history
+from facefleet.lab.simulate.recording import from_history
 
 NOW_S = 1_700_000_000.0
 HOLD = Decision(start=0, drain=(), reason="1 is enough")

@@ -7,18 +7,20 @@ a proof: nobody without foresight does it, and the least possible may be a littl
 itself, which no fleet does in fewer worker-seconds.
 
 It ignores much of what binds a rule: the minimum of workers, the budget, the delay until a stopped worker's place is
-free again, the warm pool and its restarts, and the controller's ticks; and workers that boot do not count towards the
-maximum.
+free again, and the controller's ticks; and workers that boot do not count towards the maximum. All restart from a warm
+pool that holds the whole fleet, none from a smaller one.
 """
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from functools import cache
 
 import numpy as np
 
 from facefleet.core.fleet import Bounds
+from facefleet.lab.simulate.durations import Durations
 from facefleet.lab.simulate.engine import Run
-from facefleet.lab.simulate.fleet import World
+from facefleet.lab.simulate.fleet import World, boots_s
 from facefleet.lab.simulate.workload import Seconds, Workload
 
 _STEPS = 9  # of the search for a wait, each halving the interval
@@ -29,14 +31,20 @@ def clairvoyant(
 ) -> Run:
     """Schedule a workload so that nobody waits longer than `wait_s`, as far as the maximum allows.
 
-    Of two schedules, one whose new workers are ready at once and one whose new workers are ready `wait_s` later, it is
-    the cheaper one. Where the maximum is too small for the load that may be the one in which more wait too long.
+    It is the cheapest of several schedules: new workers are ready at once, or `wait_s` later; a worker idles for no
+    more than a boot costs, or for more, as a short run costs the minimum. Where the maximum is too small for the load
+    that may be one in which more wait too long.
 
     With a capacity above 1, each slot is scheduled by itself and charged its share of a worker.
     """
+    boot_s = _kind(bounds, world).mean_s
+    kept_s = math.sqrt(boot_s * max(boot_s, world.billing.minimum_s))
     runs = [
-        _schedule(workload, services_s, bounds=bounds, world=world, wait_s=wait_s, seed=seed, delay_s=delay_s)
+        _schedule(
+            workload, services_s, bounds=bounds, world=world, wait_s=wait_s, seed=seed, delay_s=delay_s, idle_s=idle_s
+        )
         for delay_s in dict.fromkeys((0.0, wait_s))
+        for idle_s in dict.fromkeys((boot_s, kept_s))
     ]
     return min(runs, key=lambda run: run.billed_s)
 
@@ -79,9 +87,15 @@ def _schedule(
     wait_s: float,
     seed: int,
     delay_s: float,
+    idle_s: float,
 ) -> Run:
-    """Schedule; a new worker is ready `delay_s` after the request that needs it, so that others can queue behind."""
-    boots = iter(world.boot.draw(np.random.default_rng([seed, 2]), services_s.size).tolist())
+    """Schedule.
+
+    Args:
+        delay_s: a new worker is ready so long after the request that needs it, so that others can queue behind.
+        idle_s: the most that a worker's idling may cost.
+    """
+    boots = boots_s(_kind(bounds, world), np.random.default_rng([seed, 2]))
     bill = world.billing.billed_s
     slots = bounds.maximum * world.capacity
     free: list[tuple[float, float]] = []  # (free at, ordered at) of each slot in use, ascending
@@ -90,7 +104,7 @@ def _schedule(
         idle = bisect_right(free, (arrival, float("inf")))
         if idle < len(free) and (free[idle][0] <= arrival + wait_s or len(free) - idle >= slots):
             begin, ordered = free.pop(idle)
-        elif idle and _worth_keeping(free[idle - 1], arrival, world):
+        elif idle and _idling_costs(free[idle - 1], arrival, world) <= idle_s:
             begin, ordered = free.pop(idle - 1)
             begin = arrival
         else:
@@ -107,13 +121,18 @@ def _schedule(
         policy="clairvoyant",
         waits_s=np.array(begins) - workload.arrivals_s,
         billed_s=billed_s / world.capacity,
-        starts=starts,
-        stops=starts,
+        starts=math.ceil(starts / world.capacity),
+        stops=math.ceil(starts / world.capacity),
     )
 
 
-def _worth_keeping(slot: tuple[float, float], until_s: float, world: World) -> bool:
-    """Return whether idling costs no more than stopping and booting again."""
+def _kind(bounds: Bounds, world: World) -> Durations:
+    """Return what a start takes: from the warm pool if all can come from there, and that is faster."""
+    whole = world.warm >= bounds.maximum and world.warm_boot.mean_s < world.boot.mean_s
+    return world.warm_boot if whole else world.boot
+
+
+def _idling_costs(slot: tuple[float, float], until_s: float, world: World) -> float:
     done, ordered = slot
     bill = world.billing.billed_s
-    return bill(until_s - ordered) - bill(done - ordered) <= world.boot.mean_s
+    return bill(until_s - ordered) - bill(done - ordered)

@@ -17,7 +17,8 @@ from facefleet.lab.simulate.fleet import SimulatedFleet, World
 from facefleet.lab.simulate.workload import Seconds, Workload
 
 _PATIENCE = 10  # a simulation ends, answered or not, after this many times the workload's duration ...
-_GRACE_S = 3600.0  # ... and an hour
+_GRACE_S = 3600.0  # ... and an hour, but no more than so many looks after its end
+_PATIENT_LOOKS = 1_000_000
 
 
 class Look(NamedTuple):
@@ -85,10 +86,12 @@ def simulate(
     now = 0.0
     before = (0.0, 0, 0)
     fleet.start(bounds.minimum, now)
-    for now in _ticks(world.tick_s, workload.duration_s * _PATIENCE + _GRACE_S):
+    patience_s = min(workload.duration_s * (_PATIENCE - 1) + _GRACE_S, _PATIENT_LOOKS * world.tick_s)
+    for now in _ticks(world.tick_s, workload.duration_s + patience_s):
         line.hand_out(fleet.slots, now)
         if now <= warmup_s > 0:
-            before = (fleet.spent_s(now) + line.left_s(fleet.slots, now), fleet.starts, fleet.stops)
+            left_s = line.left_s(fleet.slots, now) / world.capacity
+            before = (fleet.spent_s(now) + left_s, fleet.starts, fleet.stops)
         seen = _observe(line, fleet, world, now)
         if now >= workload.duration_s and seen.finished_total == len(line.arrivals):
             break
@@ -139,7 +142,7 @@ class _Line:
             heapreplace(slots, (begin + services[request], number, request))
 
     def left_s(self, slots: list[tuple[float, int, int]], now_s: float) -> float:
-        """Return the work that is still to do on the requests that have come."""
+        """Return the work that is still to do on the requests that have come, in seconds of one slot."""
         waiting = float(self._work_s[self.arrived] - self._work_s[len(self.begins)])
         return waiting + sum(free - now_s for free, _, request in slots if request >= 0 and free > now_s)
 

@@ -4,7 +4,7 @@ Waiting requests go to the worker that has been free longest. That is all a queu
 that was busy last would make idle workers easier to find than they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappush
 
@@ -40,6 +40,12 @@ class World:
     billing: Billing = field(default_factory=Billing)
 
 
+def boots_s(boot: Durations, rng: np.random.Generator) -> Iterator[float]:
+    """Yield boot delays for ever, first start to last, the same whoever starts them."""
+    while True:
+        yield from reversed(boot.draw(rng, _DRAWN).tolist())
+
+
 @dataclass(slots=True)
 class _Place:
     """One worker from its start to its end."""
@@ -62,15 +68,14 @@ class SimulatedFleet:
     def __init__(self, world: World, rng: np.random.Generator) -> None:
         self.slots: list[tuple[float, int, int]] = []
         self.starts = self.stops = 0
-        self._world, self._rng = world, rng
-        self._cold: list[float] = []
-        self._restarts: list[float] = []
+        self._world = world
         self._live: dict[int, _Place] = {}  # pending and running
         self._leaving: dict[int, _Place] = {}  # draining and stopping
         self._last_slots: list[tuple[float, int, int]] = []  # of those that drain
         self._stopped = world.warm
         self._ended_s = 0.0  # charged for workers that have drained
         kinds = {False: world.boot, True: world.warm_boot}
+        self._drawn = {warm: boots_s(boot, rng) for warm, boot in kinds.items()}
         self._boots = {warm: Boots.expected(boot.mean_s) for warm, boot in kinds.items()}
 
     @property
@@ -90,7 +95,7 @@ class SimulatedFleet:
             self.starts += 1
             warm = self._uses_warm()
             self._stopped -= warm
-            ready = now_s + self._next_boot(warm=warm)
+            ready = now_s + next(self._drawn[warm])
             shown = Worker(worker_id=f"w{number}", state=WorkerState.PENDING, since_s=now_s)
             self._live[number] = _Place(shown, now_s, ready, warm)
             for _ in range(self._world.capacity):
@@ -168,9 +173,3 @@ class SimulatedFleet:
 
     def _uses_warm(self) -> bool:
         return self._stopped > 0 and self._world.warm_boot.mean_s <= self._world.boot.mean_s
-
-    def _next_boot(self, *, warm: bool) -> float:
-        drawn, source = (self._restarts, self._world.warm_boot) if warm else (self._cold, self._world.boot)
-        if not drawn:
-            drawn.extend(source.draw(self._rng, _DRAWN).tolist())
-        return drawn.pop()

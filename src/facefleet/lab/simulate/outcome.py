@@ -15,7 +15,7 @@ _T = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131),
     *(2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
-_NORMAL = 1.960
+_NORMAL, _TAIL = 1.960, 2.4  # beyond: the normal distribution's, and what t has above it by degrees of freedom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     count = len(values)
     if count == 1:
         return Estimate(mean=float(values[0]), plus_minus=None)
-    t = _T[count - 2] if count - 2 < len(_T) else _NORMAL
+    t = _T[count - 2] if count - 2 < len(_T) else _NORMAL + _TAIL / (count - 1)
     return Estimate(mean=float(np.mean(values)), plus_minus=t * float(np.std(values, ddof=1)) / math.sqrt(count))
 
 

@@ -52,6 +52,9 @@ class _Course(NamedTuple):
 def draw(runs: Sequence[Run], *, mean_service_s: float, objective: Objective, title: str, file: Path) -> None:
     """Write the picture of one run of each policy to a file whose suffix names the format.
 
+    Args:
+        mean_service_s: how long a request keeps a worker, on average; with several slots its share of one.
+
     Raises:
         InvalidInput: no run can be drawn.
     """
@@ -69,7 +72,7 @@ def picture(runs: Sequence[Run], *, mean_service_s: float, objective: Objective,
         names = ", ".join(run.policy for run in runs) or "nobody"
         raise InvalidInput(f"Nothing to draw: a picture shows what a controller saw over time, and {names} saw none.")
     figure = Figure(dpi=_SHARPNESS_DPI, layout=ConstrainedLayoutEngine(h_pad=_PAD_IN))
-    figure.suptitle(title, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(title, fontsize=12, x=0.01, ha="left", fontweight="bold", parse_math=False)
     panels = _panels(figure, len(shown))
     courses = [_course(run.looks, mean_service_s) for run in shown]
     for run, course, (demand, workers, age) in zip(shown, courses, panels, strict=True):

@@ -1,11 +1,7 @@
-"""Workloads: when requests arrive. Made up from a seed, or read from a trace or the service's own history."""
+"""Workloads: when requests arrive. Here they are made up from a seed; `recording` reads them."""
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +11,6 @@ from facefleet.errors import InvalidInput
 Seconds = NDArray[np.float64]
 
 _LONGEST_D = 366  # a synthetic workload is made second by second, in memory
-_MOST_REQUESTS = 50_000_000
-_DIP = 0.5  # of a total; one that is smaller has begun anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,112 +122,3 @@ def _poisson(rates_hz: Seconds, rng: np.random.Generator) -> Seconds:
     counts = rng.poisson(rates_hz)
     seconds = np.repeat(np.arange(rates_hz.size, dtype=np.float64), counts)
     return seconds + rng.random(seconds.size)
-
-
-def from_csv(path: Path) -> Workload:
-    """Read a trace: the first column is when a request arrived, as a date and time or as seconds.
-
-    A first line that is neither, nor any number, is taken for the heading.
-
-    Raises:
-        InvalidInput: the file cannot be read, has no arrival, or a line has no timestamp (the detail says which).
-    """
-    times: list[float] = []
-    dated = False
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        stamp = line.split(",", 1)[0].strip().strip('"')
-        try:
-            time_s, date = _timestamp(stamp)
-        except ValueError as error:
-            if number > 1 or _is_number(stamp):
-                raise InvalidInput(f"Line {number} of {path} begins with {stamp!r}, which is no timestamp.") from error
-            continue
-        if times and date != dated:
-            kinds = ("a date", "plain seconds") if date else ("plain seconds", "a date")
-            raise InvalidInput(
-                f"Line {number} of {path} begins with {kinds[0]}, those before with {kinds[1]}; use one."
-            )
-        dated = date
-        times.append(time_s)
-    return _recorded(path, np.array(times))
-
-
-def from_history(path: Path) -> Workload:
-    """Read arrivals from the service's own history: JSON lines of either form, oldest first.
-
-    `{"arrived_s": 12.5}` is one request. `{"at_s": 10.0, "seen": {"enqueued_total": 40}}` is a decision as the
-    controller records it; the requests enqueued between two of them are spread evenly over the time between.
-
-    Raises:
-        InvalidInput: the file cannot be read, has no arrival or too many, or a line has neither form (the detail says
-            which).
-    """
-    times: list[float] = []
-    before: tuple[float, float] | None = None
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-            if "arrived_s" in record:
-                times.append(_finite(float(record["arrived_s"])))
-                continue
-            now = (_finite(float(record["at_s"])), _finite(float(record["seen"]["enqueued_total"]), least=0.0))
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise InvalidInput(
-                f'Line {number} of {path} has neither "arrived_s" nor "at_s" with "seen": {{"enqueued_total"}}.'
-            ) from error
-        if before is not None:
-            if before[1] > now[1] >= _DIP * before[1]:
-                now = (now[0], before[1])  # counts that lag
-            came = now[1] - before[1] if now[1] >= before[1] else now[1]
-            if len(times) + came > _MOST_REQUESTS:
-                raise InvalidInput(
-                    f"Line {number} of {path} makes it {len(times) + came:,.3g} requests, and no more than "
-                    f"{_MOST_REQUESTS:,} are simulated: cut the history."
-                )
-            times.extend(np.linspace(before[0], now[0], int(came), endpoint=False))
-        before = now
-    return _recorded(path, np.array(times))
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise InvalidInput(f"Cannot read {path}: {why}.") from error
-
-
-def _timestamp(text: str) -> tuple[float, bool]:
-    """Return seconds, and if it is a date; fractions finer than a microsecond are cut off: `datetime` reads none."""
-    try:
-        return _finite(float(text)), False
-    except ValueError:
-        whole, dot, fraction = text.partition(".")
-        digits = fraction[: len(fraction) - len(fraction.lstrip("0123456789"))]
-        return datetime.fromisoformat(whole + dot + digits[:6] + fraction[len(digits) :]).timestamp(), True
-
-
-def _is_number(text: str) -> bool:
-    """Return whether this is a number, be it none that a clock shows, such as nan."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _finite(value: float, *, least: float = -math.inf) -> float:
-    if not math.isfinite(value) or value < least:
-        raise ValueError(value)
-    return value
-
-
-def _recorded(path: Path, times_s: Seconds) -> Workload:
-    if not times_s.size:
-        raise InvalidInput(f"{path} holds no arrivals.")
-    arrivals = np.sort(times_s - times_s.min())
-    return Workload(name=path.stem, arrivals_s=arrivals, duration_s=float(arrivals[-1]) + 1.0)

@@ -8,6 +8,7 @@ import difflib
 import ipaddress
 import os
 import tomllib
+from collections.abc import Iterable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -162,7 +164,7 @@ class Settings(BaseSettings):
     # The program
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     log_json: bool = Field(default=False, description="Log JSON lines instead of text for people.")
-    url: str = Field("http://127.0.0.1:8000", description="Where the command-line client finds the service.")
+    url: str | None = Field(None, description="Where the command-line client finds the service.")
 
     @model_validator(mode="before")
     @classmethod
@@ -276,6 +278,14 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file.get())
 
     @property
+    def effective_url(self) -> str:
+        """Where the command-line client finds the service: where `host` and `port` say, unless `url` does."""
+        if self.url is not None:
+            return self.url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  (listens everywhere)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port or type(self).model_fields['port'].default}"
+
+    @property
     def database_address(self) -> tuple[Address, int] | None:
         """Address and port of `database_listen`."""
         return None if self.database_listen is None else address_and_port(self.database_listen)
@@ -362,6 +372,17 @@ def _text(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
+def _why(wrong: ErrorDetails) -> str:
+    if wrong["type"] != "extra_forbidden":
+        return wrong["msg"].removeprefix("Value error, ")
+    return f"there is no such setting{_meant(str(wrong['loc'][0]), Settings.model_fields)}"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}" if near else ""
+
+
 def load(config: Path | None = None, **given: Any) -> Settings:
     """Read the settings; arguments that are None count as not given.
 
@@ -377,8 +398,7 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     known = {_PREFIX + name.upper() for name in Settings.model_fields} | {f"{_PREFIX}CONFIG"}
     for name in os.environ:
         if name.startswith(_PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise WrongSettings(f"There is no setting {name}{f'; did you mean {near[0]}' if near else ''}.")
+            raise WrongSettings(f"There is no setting {name}{_meant(name, known)}.")
     file = config or Path(os.environ.get(f"{_PREFIX}CONFIG", _FILE))
     reading = _file.set(file)
     try:
@@ -386,10 +406,7 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise WrongSettings(f"The settings file {file} is not valid TOML: {error}.") from error
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors()
-        )
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'together'}: {_why(one)}" for one in error.errors())
         raise WrongSettings(f"The settings are not right: {wrong}.") from error
     finally:
         _file.reset(reading)

@@ -70,6 +70,29 @@ def test_a_file_that_is_no_toml_is_named(tmp_path, text):
         load(file)
 
 
+def test_a_misspelt_name_in_a_file_is_refused_with_what_was_meant(tmp_path):
+    """As one in the environment is."""
+    file = tmp_path / "facefleet.toml"
+    file.write_text("treshold = 80\n")
+    with pytest.raises(WrongSettings, match="treshold: there is no such setting; did you mean threshold"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"port": 9000}, "http://127.0.0.1:9000"),
+        ({"host": "0.0.0.0", "port": 9000}, "http://127.0.0.1:9000"),
+        ({"host": "::1"}, "http://[::1]:8000"),
+        ({"port": 9000, "url": "http://faces:80"}, "http://faces:80"),
+    ],
+)
+def test_the_client_finds_the_service_where_the_settings_put_it(given, url):
+    """A file with another port is for both."""
+    assert load(**given).effective_url == url
+
+
 def test_a_file_that_does_not_exist_is_named(tmp_path):
     """Only the default file may be absent."""
     with pytest.raises(WrongSettings, match=r"none\.toml"):

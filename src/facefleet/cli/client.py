@@ -187,7 +187,7 @@ def connect(url: str | None) -> Client:
         WrongSettings: the address or a setting is wrong.
     """
     settings = config.load(url=url)
-    return Client(settings.url, answer_within_s=settings.request_timeout_s + _MARGIN_S)
+    return Client(settings.effective_url, answer_within_s=settings.request_timeout_s + _MARGIN_S)
 
 
 def _document(response: httpx.Response) -> Any:
@@ -205,6 +205,8 @@ def _problem(response: httpx.Response) -> FacefleetError:
         kind = Unavailable if response.is_server_error else BrokenInvariant  # a proxy before a service that is down
         return kind(f"{_answered(response)} without saying why; is that facefleet?")
     error = from_dict({"code": code, "detail": detail})
+    if isinstance(error, DeadlineExceeded):
+        return DeadlineExceeded(f"{detail} See `facefleet status`: is anybody at work, and how long is the queue?")
     if isinstance(error, BrokenInvariant) and response.is_client_error:
         return InvalidInput(detail)  # the web room's own codes, such as InvalidRequest
     return error

@@ -9,7 +9,11 @@ from facefleet.errors import InvalidImage
 
 Url = Annotated[
     str | None,
-    typer.Option("--url", metavar="URL", help="Where the service is; default FACEFLEET_URL or http://127.0.0.1:8000."),
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="Where the service is; default FACEFLEET_URL, or this machine at --port of the settings.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 AtOnce = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=64, help="Photos on the way at once.")]

@@ -66,6 +66,7 @@ class Controller:
         self._memory: Any = policy.begin()
         self._knows_history = False
         self._has_led = False
+        self._part = ""
         self._stopwatch: Stopwatch | None = None
         self._stays = Stays(longest_s=_MISSED * tick_s)
         self._meter = Meter()
@@ -76,6 +77,7 @@ class Controller:
         while not stop.is_set():
             try:
                 async with self._roster.lead() as leading:
+                    self._say("leads" if leading else "stands by")
                     if leading:
                         await self._begin_term()
                     else:  # whoever leads charges, records and learns
@@ -87,6 +89,11 @@ class Controller:
             except Unavailable as error:
                 log.warning("controller waits", error=error.detail)
             await _pause(stop, _STANDBY_S)
+
+    def _say(self, part: str) -> None:
+        if part != self._part:
+            log.info("controller", part=part)
+        self._part = part
 
     async def take_leave(self) -> None:
         """Show the fleet as it is once it was closed, unless another controller leads by now."""

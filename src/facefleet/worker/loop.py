@@ -97,6 +97,7 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             reporting = tasks.create_task(self._report(stop), name="report")
             extending = tasks.create_task(self._extend(), name="extend leases")
+            log.info("ready", worker=self.worker_id)
             await self._work(stop, tasks)
             async with self._concluding, self._concluding:
                 log.info("drained", worker=self.worker_id, finished=self._finished)

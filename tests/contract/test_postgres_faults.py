@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
-from facefleet.adapters.postgres import Database, migrate
+from facefleet.adapters.postgres import Database, apply_migrations, migrate
 from facefleet.adapters.postgres_answers import news
 from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
@@ -407,3 +407,10 @@ async def test_a_server_that_takes_no_writes_any_more_is_away_until_another_does
             connection.execute("SET default_transaction_read_only = off")
             connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
         await roster.publish(())  # over a new connection
+
+
+def test_where_no_database_answers_is_said_without_the_password():
+    """At the start, when the address may be the mistake."""
+    with pytest.raises(Unavailable, match=r"at \"127\.0\.0\.1\", port 1 failed: Connection refused\.$") as refused:
+        apply_migrations("postgresql://somebody:secret@127.0.0.1:1/faces")
+    assert "secret" not in refused.value.detail

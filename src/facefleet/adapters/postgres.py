@@ -195,7 +195,7 @@ def apply_migrations(url: str) -> None:
     Raises:
         Unavailable: the server is away.
     """
-    with translated(), psycopg.connect(url, autocommit=True, **_KEEPALIVE) as connection:
+    with translated(), _connected(url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])  # let go when the connection closes
         connection.execute(
             "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
@@ -207,6 +207,14 @@ def apply_migrations(url: str) -> None:
                 with connection.transaction():
                     connection.execute(sql)
                     connection.execute("INSERT INTO migrations VALUES (%s, %s)", [number, name])
+
+
+def _connected(url: str) -> psycopg.Connection[TupleRow]:
+    """Connect; who cannot is told where to and why, for this is the first time."""
+    try:
+        return psycopg.connect(url, autocommit=True, **_KEEPALIVE)
+    except psycopg.OperationalError as exc:
+        raise Unavailable(f"The database does not answer: {str(exc).splitlines()[0].rstrip('.')}.") from exc
 
 
 def _migrations() -> Iterator[tuple[int, str, bytes]]:

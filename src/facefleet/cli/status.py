@@ -29,7 +29,10 @@ def status(*, as_json: AsJson = False, url: Url = None) -> None:
     if as_json:
         tables.print_json({"queue": queue, "fleet": fleet})
         return
-    parts = [_queue(queue), *_controller(fleet), *map(_worker, fleet["workers"])]
+    silence = silence_of_controller(fleet)
+    controller = [("controller", silence, "", "")] if silence else []
+    workers = [_worker(worker, "last seen " if silence else "") for worker in fleet["workers"]]
+    parts = [_queue(queue), *controller, *workers]
     tables.print_table(("part", "state", "for", "work"), parts, long=("work",))
 
 
@@ -46,12 +49,6 @@ def silence_of_controller(told: dict[str, Any]) -> str:
     return f"silent for {looked_s_ago:.0f} s" if looked_s_ago > _SILENT_S else ""
 
 
-def _controller(fleet: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Say that nobody leads, so that what follows is old."""
-    silence = silence_of_controller(fleet)
-    return [("controller", silence, "", "")] if silence else []
-
-
-def _worker(worker: dict[str, Any]) -> tuple[str, ...]:
+def _worker(worker: dict[str, Any], seen: str) -> tuple[str, ...]:
     age_s = (datetime.now(UTC) - datetime.fromisoformat(worker["since"])).total_seconds()
-    return worker["id"], worker["state"], f"{age_s:.0f} s", " ".join(worker["jobs"])
+    return worker["id"], seen + worker["state"], f"{age_s:.0f} s", " ".join(worker["jobs"])

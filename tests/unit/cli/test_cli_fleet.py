@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from facefleet.cli import status
+
 
 def test_decisions_are_explained(service):
     """One line each: when, what, the numbers, the reason; readings only on demand."""
@@ -49,6 +51,38 @@ def test_the_cost_is_shown_and_how_to_set_the_price(service):
     assert "1 worker now, an hour\tunknown\t" in ran.stdout
     assert "FACEFLEET_WORKER_PRICE_PER_HOUR" in ran.stderr
     assert json.loads(service("fleet", "cost", "--json").stdout)["workers"] == 1
+
+
+@pytest.mark.parametrize(
+    ("looked_s_ago", "controller", "state"),
+    [
+        (0.4, None, "running"),
+        (628.0, "silent for 628 s", "last seen running"),
+        (None, "none has yet", "last seen running"),
+    ],
+)
+def test_without_a_controller_the_workers_are_shown_as_they_were(
+    *, capsys, monkeypatch, looked_s_ago, controller, state
+):
+    """They may have ended long ago."""
+    queue = {"visible": 0, "in_flight": 0, "dead": 0, "oldest_age_s": 0.0}
+    worker = {"id": "w", "state": "running", "since": "2026-11-22T11:34:25Z", "jobs": []}
+    told = {"/v1/queue": queue, "/v1/fleet": {"workers": [worker], "looked_s_ago": looked_s_ago}}
+
+    class Client:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def get(self, path):
+            return told[path]
+
+    monkeypatch.setattr(status, "connect", lambda _: Client())
+    status.status()
+    rows = [line.split("\t")[:2] for line in capsys.readouterr().out.splitlines()]
+    assert rows[2:] == ([["controller", controller]] if controller else []) + [["w", state]]
 
 
 @pytest.mark.parametrize("command", ["explain", "history", "cost"])

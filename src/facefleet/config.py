@@ -248,7 +248,7 @@ class Settings(BaseSettings):
     def _budget_of_known_prices(self) -> "Settings":
         if self.budget is not None and not self.worker_price_per_hour:
             raise ValueError("budget needs worker_price_per_hour, what a worker costs an hour")
-        if self.budget is not None and self.policy != type(self).model_fields["policy"].default:
+        if self.budget is not None and self.policy.strip() != type(self).model_fields["policy"].default:
             raise ValueError(f"budget is kept by the policy facefleet alone, not by {self.policy}")
         return self
 

@@ -414,3 +414,14 @@ def test_where_no_database_answers_is_said_without_the_password():
     with pytest.raises(Unavailable, match=r"at \"127\.0\.0\.1\", port 1 failed: Connection refused\.$") as refused:
         apply_migrations("postgresql://somebody:secret@127.0.0.1:1/faces")
     assert "secret" not in refused.value.detail
+
+
+async def test_what_only_a_standby_says_of_unlogged_tables_is_an_absence_too(url):
+    """It has no code of its own: "not supported", as is what this statement asks of any server."""
+    await migrate(url)
+    async with Database(url) as database:
+        ((before,),) = await database.run("SELECT pg_backend_pid()")
+        with pytest.raises(Unavailable, match="takes no writes"):
+            await database.run("SELECT count(*) FROM workers FOR UPDATE")
+        ((after,),) = await database.run("SELECT pg_backend_pid()")
+        assert before != after

@@ -69,6 +69,7 @@ class House:
         self.now_s, self.unix_offset_s = 100.0, UNIX_S
         self.queue_s = 0.0  # the queue has a clock of its own, as PostgreSQL has
         self.boot_s = boot_s
+        self.billing = Billing()
         self.maximum, self.minimum = maximum, minimum
         self.queue = LaggingQueue(clock=lambda: self.queue_s, lease_s=1e9)
         self.roster = MemoryRoster(clock=self.unix_s, silent_s=silent_s)
@@ -89,7 +90,7 @@ class House:
             roster=self.roster,
             policy=rule if hasattr(rule, "decide") else policy(rule),
             bounds=Bounds(minimum=self.minimum, maximum=self.maximum),
-            billing=Billing(),
+            billing=self.billing,
             tick_s=1.0,
             now_s=lambda: self.now_s,
             unix_s=self.unix_s,

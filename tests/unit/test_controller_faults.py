@@ -10,6 +10,7 @@ from paper_fleet import House
 
 from facefleet.core.fleet import Decision
 from facefleet.core.scaling import NAMES
+from facefleet.core.scaling.terms import Billing
 from facefleet.errors import Unavailable
 
 RULES = [name.replace("N", "3") for name in NAMES]
@@ -299,6 +300,62 @@ async def test_two_controllers_that_lead_in_turn_charge_once():
     assert await house.roster.worker_s_total() - before_s == pytest.approx(3 * 40, abs=3)
 
 
+async def test_a_controller_that_leads_again_charges_no_minimum_twice():
+    """After each of its own errors, say."""
+    house = House("static 2", maximum=2)
+    house.billing = Billing(minimum_s=60.0)
+    house.controller = house.new_controller("static 2")
+    for _ in range(90):
+        await begin_term(house)
+        await house.second()
+    assert await house.roster.worker_s_total() == pytest.approx(2 * 90, abs=3)
+
+
+async def test_a_closed_fleet_is_charged_for_no_time_in_which_another_led():
+    """The first controller lost the lead by an error, and ends only now."""
+    house = House("static 2", maximum=2)
+    await begin_term(house)
+    await house.seconds(10)
+    first, house.controller = house.controller, house.new_controller("static 2")
+    await begin_term(house)
+    await house.seconds(70)
+    await first.take_leave()
+    assert await house.roster.worker_s_total() == pytest.approx(2 * 80, abs=3)
+
+
+async def test_two_that_lead_in_turn_record_what_is_refused_as_seldom_as_one():
+    """Or the history of days would be pushed out by it."""
+    house = House("static 3", maximum=3)
+
+    async def broken(count):
+        raise Unavailable("The launch template is wrong.")
+
+    house.fleet.start = broken
+    two = [house.controller, house.new_controller("static 3")]
+    for n in range(60):
+        house.controller = two[n % 2]
+        await begin_term(house)
+        await house.second()
+    assert len(await house.roster.decisions(limit=100, acting_only=True)) <= 7
+
+
+async def test_a_drain_that_is_refused_is_told_and_not_every_second():
+    """Nobody was drained."""
+    house = House("static 3", maximum=3)
+    await house.seconds(20)
+
+    async def broken(worker_ids):
+        raise Unavailable("You are not authorized to perform ec2:CreateTags.")
+
+    house.fleet.drain = broken
+    house.controller = house.new_controller("static 1")
+    await house.seconds(60)
+    decisions = await house.roster.decisions(limit=100, acting_only=True)
+    refused = [seen["drained"] for _, decision, seen in decisions if "Refused: You are not" in decision.reason]
+    assert refused == [0] * len(refused)
+    assert 5 <= len(refused) <= 7
+
+
 async def test_what_the_fleet_refuses_is_told_and_not_every_second():
     """Whoever is called at night asks why there are no workers."""
     house = House("static 3", maximum=3)
@@ -334,10 +391,10 @@ async def test_a_fleet_that_was_closed_is_shown_as_it_is():
     await begin_term(house)
     await house.seconds(10)
     house.fleet.places.clear()
+    house.roster._reports.clear()
     await house.new_controller("static 2").take_leave()
     async with house.roster.lead():
         await house.controller.take_leave()
     assert len(await house.roster.workers()) == 2
-    house.roster._reports.clear()
     await house.controller.take_leave()
     assert await house.roster.workers() == ()

@@ -386,6 +386,7 @@ def test_a_history_lasts_from_its_first_reading_to_its_last(tmp_path):
         ((0, 40, 39, 39, 40, 41), 41),  # counts that lag for two looks
         ((0, 40, 39), 40),
         ((0, 1000, 300, 800), 1800),
+        ((0, 1000, 997, 997, 998, 998, 1001), 1001),  # a node was killed, with what it had not told yet
     ],
 )
 def test_a_total_that_falls_lags_if_it_is_made_up_for_soon(*, tmp_path, totals, requests):
@@ -407,6 +408,12 @@ def test_what_a_clock_recorded_that_was_ahead_makes_no_year_of_silence(tmp_path)
     workload = history_of(tmp_path, (0, 0), (60, 6), (31_536_000, 12), (120, 12), (180, 18))
     assert workload.arrivals_s.size == 18
     assert workload.duration_s == 180
+
+
+def test_a_history_whose_last_clock_was_far_behind_is_refused(tmp_path):
+    """Nothing else would be left of it."""
+    with pytest.raises(InvalidInput, match="ends with a time before all others"):
+        history_of(tmp_path, (1_000, 0), (1_060, 6), (3, 7))
 
 
 def test_dates_without_a_zone_are_the_same_everywhere(tmp_path, monkeypatch):

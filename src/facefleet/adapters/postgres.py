@@ -25,6 +25,8 @@ Statement = LiteralString | Composed | bytes
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 EF_SEARCH = 400
+# What a standby says: that it takes no writes, or of an unlogged table that it cannot be read there.
+ON_STANDBY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.FeatureNotSupported)
 _MIGRATIONS = "facefleet.adapters.migrations"
 _MIGRATING = 0x0FACEF1  # advisory lock: one process migrates
 # A server that vanished without a word (power, network) is noticed in about half a minute, also with a statement under
@@ -48,7 +50,7 @@ def translated() -> Iterator[None]:
         yield
     except (psycopg.OperationalError, PoolTimeout, PoolClosed) as exc:
         raise Unavailable("The database does not answer.") from exc
-    except psycopg.errors.ReadOnlySqlTransaction as exc:
+    except ON_STANDBY as exc:
         raise Unavailable("The database takes no writes: it is a standby by now, or set to be read only.") from exc
     except psycopg.Error as exc:
         raise BrokenInvariant(f"The database refused a statement: {exc.diag.message_primary}") from exc
@@ -118,7 +120,7 @@ class Database:
             try:
                 cursor = await connection.execute(statement, parameters, binary=True)
                 return await cursor.fetchall() if cursor.description else []
-            except psycopg.errors.ReadOnlySqlTransaction:
+            except ON_STANDBY:
                 await connection.close()
                 raise
             finally:
@@ -155,7 +157,7 @@ class Database:
             try:
                 async with connection.transaction():
                     yield connection
-            except psycopg.errors.ReadOnlySqlTransaction:
+            except ON_STANDBY:
                 await connection.close()
                 raise
             finally:

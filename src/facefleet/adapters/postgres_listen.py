@@ -121,6 +121,10 @@ class Watch:
                 await self._connection.execute(self._begin, prepare=False)
         except TimeoutError:
             return False
+        except psycopg.Error:  # it broke, or a standby lets nobody listen: the next connection leads elsewhere
+            await self._connection.close()
+            self._connection = None
+            raise
         return True
 
     async def _end(self) -> None:

@@ -12,7 +12,7 @@ Url = Annotated[
     typer.Option(
         "--url",
         metavar="URL",
-        help="Where the service is; default FACEFLEET_URL, or this machine at --port of the settings.",
+        help="Where the service is; default FACEFLEET_URL, or where the settings let it listen.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -43,7 +43,7 @@ def _queue(queue: dict[str, Any]) -> tuple[str, ...]:
 
 def silence_of_controller(told: dict[str, Any]) -> str:
     """Return for how long no controller has looked at the fleet, or nothing if one does."""
-    looked_s_ago = told["looked_s_ago"]
+    looked_s_ago = told.get("looked_s_ago", 0.0)  # an older service does not say
     if looked_s_ago is None:
         return "none has yet"
     return f"silent for {looked_s_ago:.0f} s" if looked_s_ago > _SILENT_S else ""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from facefleet.core.fleet import Decision
+from facefleet.core.fleet import Decision, in_vain
 from facefleet.ports import Roster
 
 _BUSY_S = 10.0
@@ -12,28 +12,22 @@ _QUIET_S = 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """One look: the decision and the numbers it was made from, at the policy's time and at Unix time.
-
-    Attributes:
-        in_vain: whether nothing of it could be done.
-    """
+    """One look: the decision and the numbers it was made from, at the policy's time and at Unix time."""
 
     decision: Decision
     now_s: float
     at_s: float
     seen: Mapping[str, float]
-    in_vain: bool = False
 
     @property
     def enqueued(self) -> float:
         """How many requests had ever come."""
-        return self.seen["enqueued_total"]
+        return self.seen.get("enqueued_total", 0.0)
 
-    def refused(self, why: str, *, started: int) -> "Look":
+    def refused(self, why: str, *, started: int, drained: int) -> "Look":
         """Return what to keep of a decision of which only so much was done."""
         decision = replace(self.decision, reason=f"{self.decision.reason} {why}")
-        in_vain = not started and not decision.drain
-        return replace(self, decision=decision, seen={**self.seen, "started": started}, in_vain=in_vain)
+        return replace(self, decision=decision, seen={**self.seen, "started": started, "drained": drained})
 
 
 class Journal:
@@ -50,6 +44,13 @@ class Journal:
         self._recorded: Look | None = None
         self._skipped: Look | None = None
 
+    async def resume(self, *, now_s: float, unix_s: float) -> None:
+        """Go on after what another controller has recorded since, or before this one, as if it stood here."""
+        for at_s, decision, seen in await self._roster.decisions(limit=1):
+            if self._recorded is None or at_s > self._recorded.at_s:
+                then_s = now_s - max(0.0, unix_s - at_s)
+                self._recorded, self._skipped = Look(decision=decision, now_s=then_s, at_s=at_s, seen=seen), None
+
     async def note(self, look: Look) -> None:
         """Record a look if it is worth it."""
         before = self._recorded
@@ -62,9 +63,10 @@ class Journal:
         self._skipped = None
 
     def _worth_it(self, look: Look, before: Look) -> bool:
-        if look.decision.acts and not (look.in_vain and before.in_vain):
+        vain = in_vain(look.seen)
+        if look.decision.acts and not (vain and in_vain(before.seen)):
             return True
-        span_s = _QUIET_S if look.enqueued == before.enqueued and not look.in_vain else _BUSY_S
+        span_s = _QUIET_S if look.enqueued == before.enqueued and not vain else _BUSY_S
         return look.now_s - before.now_s >= span_s
 
     def _silent_until(self, skipped: Look, look: Look, before: Look) -> bool:

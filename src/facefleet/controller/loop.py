@@ -102,6 +102,7 @@ class Controller:
         try:
             async with self._roster.lead() as leading:
                 if leading:
+                    await self._take_over_meter()
                     await self._look()
         except Unavailable as error:
             log.warning("the fleet is shown as it was", error=error.detail)
@@ -116,11 +117,22 @@ class Controller:
                 self._roster, self._policy, self._bounds, now_s=self._now_s(), unix_s=self._unix_s()
             )
             self._knows_history = True
-        workers, age_s = await asyncio.gather(self._roster.workers(), self._roster.published_age_s())
-        if age_s is not None:
-            then_s = max(0.0, age_s)
-            self._meter = Meter(now_s=self._now_s() - then_s, runs_s=runs_s(workers, now_s=self._unix_s() - then_s))
+        await self._journal.resume(now_s=self._now_s(), unix_s=self._unix_s())
+        await self._take_over_meter()
         self._has_led = True
+
+    async def _take_over_meter(self) -> None:
+        """Charge from when the fleet was last published: those that are still there were there in between.
+
+        For how long each had been there before is known from its last change of state at least.
+        """
+        workers, age_s = await asyncio.gather(self._roster.workers(), self._roster.published_age_s())
+        if age_s is None:
+            return
+        then_s = max(0.0, age_s)
+        told_s = runs_s(workers, now_s=self._unix_s() - then_s)
+        known_s = {name: max(run_s, self._meter.runs_s.get(name, 0.0)) for name, run_s in told_s.items()}
+        self._meter = Meter(now_s=self._now_s() - then_s, runs_s=known_s)
 
     async def tick(self) -> None:
         """Observe, decide and act once.
@@ -134,14 +146,16 @@ class Controller:
         figures = numbers(seen) | {"worker_s_total": round(worker_s_total, 3)}
         look = Look(decision=decision, now_s=seen.now_s, at_s=self._unix_s(), seen=figures)
         refusal: Unavailable | None = None
+        drained = started = 0
         try:
-            started = await self._act(decision, fleet={instance.worker_id for instance in instances})
+            drained = await self._drain(decision, fleet={instance.worker_id for instance in instances})
+            started = await self._start(decision)
         except Unavailable as error:
             refusal = error
-            look = look.refused(f"Refused: {error.detail}", started=0)
+            look = look.refused(f"Refused: {error.detail}", started=started, drained=drained)
         else:
             if started < decision.start:
-                look = look.refused(f"The fleet started {started}.", started=started)
+                look = look.refused(f"The fleet started {started}.", started=started, drained=drained)
         await self._journal.note(look)
         if refusal is not None:
             raise refusal
@@ -161,8 +175,8 @@ class Controller:
         seen = observation(counts, workers, now_s=now_s, boots=stopwatch.next)
         return seen, instances, worker_s_total
 
-    async def _act(self, decision: Decision, *, fleet: Collection[str]) -> int:
-        """Return how many workers were started."""
+    async def _drain(self, decision: Decision, *, fleet: Collection[str]) -> int:
+        """Do that part of a decision; return how many were told."""
         if not decision.acts:
             return 0
         log.info("scale", start=decision.start, drain=len(decision.drain), reason=decision.reason)
@@ -170,6 +184,10 @@ class Controller:
             await self._fleet.drain(decision.drain)
             strangers = [worker_id for worker_id in decision.drain if worker_id not in fleet]
             await self._roster.ask_to_drain(strangers)  # whom somebody else started: they hear it there
+        return len(decision.drain)
+
+    async def _start(self, decision: Decision) -> int:
+        """Do that part of a decision; return how many were started."""
         if not decision.start:
             return 0
         started = await self._fleet.start(decision.start)

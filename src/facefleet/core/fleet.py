@@ -4,6 +4,7 @@
 out), so the controller and the simulator run the very same code.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeVar, runtime_checkable
@@ -122,6 +123,11 @@ class Decision:
     def acts(self) -> bool:
         """Whether it starts or drains anybody."""
         return self.start > 0 or bool(self.drain)
+
+
+def in_vain(seen: Mapping[str, float]) -> bool:
+    """Return whether a recorded decision came to nothing: then it is told how few were `started` and `drained`."""
+    return seen.get("started", 1) == 0 == seen.get("drained", 1)
 
 
 class Policy(Protocol[M]):

@@ -108,7 +108,7 @@ async def list_decisions(room: RoomGiven, query: Annotated[DecisionsQuery, Query
 
 @router.get("/v1/fleet/history", response_class=StreamingResponse, responses={200: {"content": {_LINES: {}}}})
 async def stream_history(room: RoomGiven) -> StreamingResponse:
-    """Stream all decisions that are kept, those of two weeks or more, oldest first: JSON lines for the simulator."""
+    """Stream all decisions that are kept, two weeks or more as a rule, oldest first: JSON lines for the simulator."""
     lines = _lines(room.service.roster)
     first = await anext(lines)  # a database that is away is told by the status, which nothing can change afterwards
     return StreamingResponse(_joined(first, lines), media_type=_LINES)
@@ -179,8 +179,8 @@ def _rounded(amount: float | None) -> float | None:
 
 
 def _digits(amount: float) -> float:
-    """To six digits, however small: a second of a worker can cost a millionth."""
-    return float(f"{amount:.6g}")
+    """To four decimals, or six digits if there are fewer: a second of a worker can cost a millionth."""
+    return round(amount, 4) if amount >= 1 else float(f"{amount:.6g}")
 
 
 def _time(unix_s: float) -> datetime:

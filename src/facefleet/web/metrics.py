@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facefleet.core.cost import Cost
-from facefleet.core.fleet import WorkerState
+from facefleet.core.fleet import WorkerState, in_vain
 from facefleet.errors import Unavailable
 from facefleet.ports import Queue, Roster
 from facefleet.usecases.service import Service
@@ -110,7 +110,8 @@ class Metrics:
     async def _count_decisions(self, roster: Roster, now_s: float) -> None:
         """Count what was decided since the last scrape; at the first one nothing, or a restart would count it again."""
         latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT, acting_only=True)
-        known = [(at_s, decision) for at_s, decision, _ in latest if at_s <= now_s]  # not by a clock that was ahead
+        # Not what came to nothing, nor what is of a clock that was ahead.
+        known = [(at_s, decision) for at_s, decision, seen in latest if at_s <= now_s and not in_vain(seen)]
         before_s = self._last_decision_s
         self._last_decision_s = max((at_s for at_s, _ in known), default=0.0)
         if before_s is not None:

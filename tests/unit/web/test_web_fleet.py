@@ -153,3 +153,11 @@ async def test_small_amounts_are_told_to_six_digits():
         service.queue._finished = 1000
         cost = (await client.get("/v1/fleet/cost")).json()
     assert (cost["per_1000"], cost["total"]) == (3.25e-05, 3.25e-05)
+
+
+async def test_great_amounts_are_told_to_the_cent():
+    """And below."""
+    service = make_service(worker_price_per_hour=123_456.7891)
+    async with client_of(service) as client:
+        await charge(service, worker_s=0, at_s=NOW_S)
+        assert (await client.get("/v1/fleet/cost")).json()["per_hour"] == 123_456.7891

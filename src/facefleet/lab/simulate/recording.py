@@ -15,7 +15,8 @@ from facefleet.lab.simulate.workload import Seconds, Workload
 
 _MOST_REQUESTS = 50_000_000
 _DIP = 0.5  # of a total; one that is smaller has begun anew, ...
-_LAG = 2  # ... as has one that is not made up for within so many looks
+_LAG = 2  # ... as has one that is not made up for within so many looks, ...
+_LOST = 0.99  # ... unless next to nothing is missing: a node that was killed takes its last seconds along
 
 
 def from_csv(path: Path) -> Workload:
@@ -78,6 +79,10 @@ def from_history(path: Path) -> Workload:
                 f'Line {number} of {path} has neither "arrived_s" nor "at_s" with "seen": {{"enqueued_total"}}.'
             ) from error
     span = _in_order(readings)
+    if len(readings) > len(span) == 1 and not times:
+        raise InvalidInput(
+            f"{path} ends with a time before all others: was a clock wrong? Cut what is of another time."
+        )
     for before, now in pairwise(_growing(span)):
         came = now.total - before.total
         if len(times) + came > _MOST_REQUESTS:
@@ -115,7 +120,8 @@ def _growing(readings: Sequence[_Reading]) -> Iterator[_Reading]:
     most = earlier = 0.0  # of this beginning, and of those before
     for number, reading in enumerate(readings):
         soon = readings[number + 1 : number + 1 + _LAG]
-        lags = reading.total >= _DIP * most and (len(soon) < _LAG or max(one.total for one in soon) >= most)
+        made_up_for = len(soon) < _LAG or max(one.total for one in soon) >= most
+        lags = reading.total >= _LOST * most or (reading.total >= _DIP * most and made_up_for)
         if reading.total < most and not lags:
             earlier, most = earlier + most, 0.0
         most = max(most, reading.total)

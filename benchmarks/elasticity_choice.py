@@ -53,8 +53,24 @@ def candidates(row: dict, policy: str) -> list[str]:
     """Return the objectives set against a rule, by the choosing seeds: the best three, the best but for budgets.
 
     And the best by all requests together: the mean of seeds is much moved by one on which the other rule hardly waits.
+    And where one must stand to be no worse on both axes by the most on one of them.
     """
     order = ranked(row, policy)
     unbought = [aim for aim in order if BUDGET not in aim]
     best = min(order, key=lambda aim: together(row, policy, aim))
-    return list(dict.fromkeys((*order[:3], *unbought[:1], best)))
+    return list(dict.fromkeys((*order[:3], *unbought[:1], best, *corners(row, policy))))
+
+
+def corners(row: dict, policy: str) -> list[str]:
+    """Return the objective that waits least of those no dearer than a rule, and the cheapest of those no later.
+
+    Of objectives at which hardly anybody waits, the one with the shortest of all longest waits, and of these the
+    dearest: the most careful one.
+    """
+    cells = {aim: row["ours"][aim]["choose"] for aim in ranked(row, policy)}
+    pairs = {aim: ratios(cell, row["known"][policy]["choose"]) for aim, cell in cells.items()}
+    sooner = [aim for aim, (_, cost) in pairs.items() if cost <= 1]
+    cheaper = [aim for aim, (wait, _) in pairs.items() if wait <= 1]
+    least = min(sooner, key=lambda aim: (pairs[aim][0], cells[aim]["longest"], -pairs[aim][1]), default=None)
+    cheapest = min(cheaper, key=lambda aim: pairs[aim][1], default=None)
+    return [aim for aim in (least, cheapest) if aim is not None]

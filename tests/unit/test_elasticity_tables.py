@@ -116,7 +116,7 @@ def test_figures_of_other_seeds_or_hours_are_not_mixed_with_new_ones(benchmark_m
     monkeypatch.setattr(benchmark, "explain", lambda row, *rest: row)
     empty, trace = {"service": "exp:1", "workload": "bursts"}, Workload.__new__(Workload)
     row = benchmark.measured("ec2", empty, trace)
-    assert row["conditions"]["report"] == {"seeds": [1601, 1602, 1603, 1604], "counted_s": 10800.0}
+    assert row["conditions"]["report"] == {"seeds": [1701, 1702, 1703, 1704], "counted_s": 10800.0}
     before = row | {"conditions": again(row["conditions"]), "known": {"keda": {}}}
     after = benchmark.measured("ec2", before, trace)
     assert bool(after["known"]) is kept

@@ -60,7 +60,9 @@ class Site:
 @pytest.fixture
 async def site(aws):
     async with Aws(REGION) as account:
-        yield Site(aws, account)
+        site = Site(aws, account)
+        await site.roster.publish(())  # as a controller does at every look
+        yield site
 
 
 async def running(site, fleet, count):
@@ -333,6 +335,28 @@ async def test_a_controller_that_ends_leaves_the_fleet_at_work_and_the_next_adop
     await site.roster.leave(draining)
     await site.until(adopting, ["running", "stopped"])
     assert site.states()[working] == "running"
+
+
+async def test_a_database_that_loses_its_reports_in_a_crash_ends_no_worker_at_work(site):
+    """They are in an unlogged table, as is what the controller published: a missing report is no signing off then."""
+    fleet = site.fleet()
+    (one,) = await running(site, fleet, 1)
+    await site.report(one)
+    await fleet.instances()
+    await fleet.drain([one])
+    await site.report(one, draining=True, jobs=("j",))
+    await fleet.instances()
+    crashed = MemoryRoster(clock=site.clock)
+    fleet._roster = site.roster = crashed
+    await fleet.instances()
+    await crashed.publish(())
+    for _ in range(20):
+        await fleet.instances()
+    assert site.states()[one] == "running"
+    await site.report(one, draining=True)
+    await fleet.instances()
+    await crashed.leave(one)
+    await site.until(fleet, ["stopped"])
 
 
 async def test_a_controller_that_drains_at_its_first_look_notices_that_the_worker_signs_off(site):

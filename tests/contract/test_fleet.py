@@ -100,6 +100,7 @@ async def ec2_bench(home, emulated):
     name = f"fleet-{uuid.uuid4().hex[:8]}"
     emulated.launch_template(name)
     roster = MemoryRoster(clock=time.time)
+    await roster.publish(())  # as a controller does at every look
     computers = Computers(emulated, name, lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id])
     async with Aws(REGION) as aws:
         machines = Machines(aws, read_plan(f"ec2://{name}"))

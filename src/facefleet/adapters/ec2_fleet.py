@@ -140,8 +140,12 @@ class Ec2Fleet:
 
     async def _look(self) -> tuple[Sequence[Machine], Mapping[str, WorkerReport]]:
         began_s = self._now_s()
-        machines, reports = await asyncio.gather(self._machines.look(), self._roster.reports())
+        machines, reports, published_age_s = await asyncio.gather(
+            self._machines.look(), self._roster.reports(), self._roster.published_age_s()
+        )
         said = {report.worker_id: report for report in reports}
+        if published_age_s is None:  # what the controller published was lost with the database, as were the reports
+            self._forget()
         self._listen(machines, said)
         self._looked_s = began_s
         return machines, said
@@ -150,7 +154,7 @@ class Ec2Fleet:
         """Note when the state of each instance, and the report of its worker, last changed."""
         now_s = self._now_s()
         if now_s - self._looked_s > _SILENT_S:  # the database or AWS was away, or another led
-            self._heard, self._looked_s = {}, -math.inf
+            self._forget()
         before, self._heard = self._heard, {}
         for machine in machines:
             heard = before.get(machine.instance_id)
@@ -161,6 +165,10 @@ class Ec2Fleet:
             if report is not None and report.reported_s != heard.reported_s:
                 heard.reported_s, heard.written_after_s, heard.heard_s = report.reported_s, self._looked_s, now_s
             self._heard[machine.instance_id] = heard
+
+    def _forget(self) -> None:
+        """Begin as one who takes over: that a report is missing tells nothing of its worker then."""
+        self._heard, self._looked_s = {}, -math.inf
 
     def _since_s(self, machine: Machine, said: Mapping[str, WorkerReport]) -> float:
         """Return since when an instance is in its state; of one at work that was taken over AWS tells since when.

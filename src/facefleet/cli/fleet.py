@@ -80,7 +80,7 @@ def cost(*, as_json: AsJson = False, url: Url = None) -> None:
             (f"1,000 photos{since}", _amount(told["per_1000"]), ""),
             (f"a month{since}", _amount(told["per_month"]), _amount(told["managed_per_month"])),
             (
-                f"{told['answered']:,} requests in {told['worker_hours']:,.2f} worker-hours so far",
+                f"{tables.counted(told['answered'], 'request')} in {told['worker_hours']:,.2f} worker-hours so far",
                 _amount(told["total"]),
                 _amount(told["managed_total"]),
             ),

@@ -23,6 +23,7 @@ from facefleet.adapters.ec2_machines import Machines, read_plan
 from facefleet.adapters.memory.roster import MemoryRoster
 from facefleet.adapters.process_fleet import ProcessFleet
 from facefleet.core.fleet import WorkerReport, WorkerState
+from facefleet.errors import Unavailable
 from facefleet.ports import Fleet
 
 # Marks a file when ready, finishes its "work" on SIGTERM, marks another when done.
@@ -292,3 +293,20 @@ async def test_a_worker_process_that_has_not_reported_yet_may_take_its_time(home
     assert not (await asyncio.wait(watched, timeout=0.5))[0]
     now_s[0] += 60
     await gone(fleet, [name])
+
+
+async def test_processes_that_were_started_before_one_was_refused_are_told(home, monkeypatch):
+    """The system's limit is reached: there are two, not none. Refused at the first, it is an error."""
+    async with process_bench(home) as bench:
+        really, left = asyncio.create_subprocess_exec, [2]
+
+        async def limited(*arguments, **options):
+            if not left[0]:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            left[0] -= 1
+            return await really(*arguments, **options)
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", limited)
+        assert len(await bench.fleet.start(3)) == len(await bench.fleet.instances()) == 2
+        with pytest.raises(Unavailable, match="Resource temporarily unavailable"):
+            await bench.fleet.start(1)

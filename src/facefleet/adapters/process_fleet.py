@@ -84,11 +84,20 @@ class ProcessFleet:
         """Start processes; none while workers that just ended by themselves make it pointless.
 
         Raises:
-            Unavailable: the system refuses another process.
+            Unavailable: the system refuses the first process; if it refuses a later one, there are fewer.
         """
         if 0 < self._not_before_s - self._now_s() <= _MOST_BACKOFF_S:  # farther ahead, the clock was set back
             return []
-        return [await self._start() for _ in range(count)]
+        started: list[str] = []
+        for _ in range(count):
+            try:
+                started.append(await self._start())
+            except Unavailable as error:
+                if not started:
+                    raise
+                log.warning("no more worker processes", error=error.detail)
+                break
+        return started
 
     async def _start(self) -> str:
         worker_id = self._new_id()

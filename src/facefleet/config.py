@@ -2,10 +2,11 @@
 
 This is the one module that reads the environment. Each setting is `FACEFLEET_<NAME>` there and `<name>` in the file
 (`--config FILE`, or `facefleet.toml` in the working directory). `docs/settings.md` says the same in prose.
+
+It is long because it is a list, two lines a setting, in one class: what depends on what is checked over all of them.
 """
 
 import difflib
-import ipaddress
 import os
 import tomllib
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from facefleet.core.addresses import Address, Network, address_and_port, listed, networks
+from facefleet.core.addresses import Address, Network, address_and_port, is_loopback, listed, networks
 from facefleet.errors import InvalidInput, WrongSettings
 
 _PREFIX = "FACEFLEET_"
@@ -340,14 +341,6 @@ def _url_in(file: Path) -> str:
     if url is None:
         raise ValueError(f"{file} is no database.pem: it holds no line with a URL")
     return f"{url}&sslrootcert={quote(str(file.absolute()))}"
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def aws_region() -> str | None:

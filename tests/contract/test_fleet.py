@@ -82,16 +82,23 @@ class Bench:
     kill: Callable[[str], None]
 
 
-@asynccontextmanager
-async def process_bench(home):
-    fleet = ProcessFleet(
-        command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
+BROKEN = "raise SystemExit(3)"
+
+
+def process_fleet(home, *, now_s, program=WORKER):
+    return ProcessFleet(
+        command=lambda worker_id: [sys.executable, "-c", program, str(home.path), worker_id],
         environment=dict(os.environ),
         bury=home.bury,
         heard=home.heard,
         new_id=lambda: uuid.uuid4().hex,
-        now_s=time.time,
+        now_s=now_s,
     )
+
+
+@asynccontextmanager
+async def process_bench(home):
+    fleet = process_fleet(home, now_s=time.time)
     yield Bench(fleet, lambda name: os.kill(fleet._children[name].process.pid, signal.SIGKILL))
     await fleet.close()
 
@@ -192,14 +199,7 @@ async def test_a_killed_worker_is_no_longer_seen(bench, fleet, home):
 
 async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(home):
     """A broken installation must not turn into a fork bomb."""
-    fleet = ProcessFleet(
-        command=lambda _: [sys.executable, "-c", "raise SystemExit(3)"],
-        environment=dict(os.environ),
-        bury=home.bury,
-        heard=home.heard,
-        new_id=lambda: uuid.uuid4().hex,
-        now_s=lambda: 1000.0,  # however long this machine takes for it
-    )
+    fleet = process_fleet(home, now_s=lambda: 1000.0, program=BROKEN)  # however long this machine takes for it
     await gone(fleet, await fleet.start(1))
     assert await fleet.start(1) == []
 
@@ -207,14 +207,7 @@ async def test_workers_that_end_at_once_are_not_started_in_a_tight_loop(home):
 async def test_a_clock_that_is_set_back_makes_no_start_wait_for_hours(home):
     """It was two hours ahead when the worker ended."""
     now_s = [8200.0]
-    fleet = ProcessFleet(
-        command=lambda _: [sys.executable, "-c", "raise SystemExit(3)"],
-        environment=dict(os.environ),
-        bury=home.bury,
-        heard=home.heard,
-        new_id=lambda: uuid.uuid4().hex,
-        now_s=lambda: now_s[0],
-    )
+    fleet = process_fleet(home, now_s=lambda: now_s[0], program=BROKEN)
     await gone(fleet, await fleet.start(1))
     now_s[0] = 1000.0
     assert len(await fleet.start(1)) == 1
@@ -245,14 +238,7 @@ async def test_every_worker_process_that_ends_is_buried(home):
 async def test_a_worker_process_that_hangs_is_killed_and_one_that_reports_is_not(home):
     """Stopped where it stands, it would count as a worker for ever. Time in which nobody listened does not count."""
     now_s = [1000.0]
-    fleet = ProcessFleet(
-        command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
-        environment=dict(os.environ),
-        bury=home.bury,
-        heard=home.heard,
-        new_id=lambda: uuid.uuid4().hex,
-        now_s=lambda: now_s[0],
-    )
+    fleet = process_fleet(home, now_s=lambda: now_s[0])
     hanging, fine = await fleet.start(2)
     await home.wait_for("ready", [hanging, fine])
     home.reporting = {hanging, fine}
@@ -277,14 +263,7 @@ async def test_a_worker_process_that_hangs_is_killed_and_one_that_reports_is_not
 async def test_a_worker_process_that_has_not_reported_yet_may_take_its_time(home):
     """It may be making its models ready, for a quarter of an hour at most."""
     now_s = [1000.0]
-    fleet = ProcessFleet(
-        command=lambda worker_id: [sys.executable, "-c", WORKER, str(home.path), worker_id],
-        environment=dict(os.environ),
-        bury=home.bury,
-        heard=home.heard,
-        new_id=lambda: uuid.uuid4().hex,
-        now_s=lambda: now_s[0],
-    )
+    fleet = process_fleet(home, now_s=lambda: now_s[0])
     (name,) = await fleet.start(1)
     watched = [child.watched for child in fleet._children.values()]
     for _ in range(15):

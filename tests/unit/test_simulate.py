@@ -193,12 +193,12 @@ def test_work_left_over_from_the_warm_up_is_shared_by_the_slots_of_a_worker():
 
 
 def test_the_clairvoyant_keeps_a_worker_whose_next_start_would_cost_the_minimum():
-    """Two requests of 1 s, 35 s apart, sixty times, and a minute's minimum: a start for each costs twice as much."""
+    """Two requests of 1 s, 33 s apart, sixty times: one worker costs 35 s for both, two 30 s each."""
     load = workload(np.arange(60) * 100.0, 6000)
-    load = workload(np.sort(np.concatenate((load.arrivals_s, load.arrivals_s + 35.0))), 6100)
-    world = World(boot=durations("1"), billing=Billing(minimum_s=60.0))
+    load = workload(np.sort(np.concatenate((load.arrivals_s, load.arrivals_s + 33.0))), 6100)
+    world = World(boot=durations("1"), billing=Billing(minimum_s=30.0))
     cost_s = clairvoyant(load, np.ones(120), bounds=BOUNDS, world=world, wait_s=0.0, seed=1).billed_s
-    assert cost_s <= 60 * 60
+    assert cost_s == 60 * 35
 
 
 @pytest.mark.parametrize("boot", ["30-60", "lognormal:45:0.5"])

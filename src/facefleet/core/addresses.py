@@ -37,3 +37,11 @@ def networks(text: str) -> tuple[Network, ...]:
 def listed(text: str) -> tuple[str, ...]:
     """Return what stands between commas."""
     return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facefleet.config import is_loopback
+from facefleet.core.addresses import is_loopback
 from facefleet.web import problems
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -196,6 +196,8 @@ async def test_queue_and_fleet_are_read_when_scraped(idle, photo):
     await service.roster.record(before, at_s=now_s + 7200, seen={})  # by a clock that was ahead
     for n, (start, drain) in enumerate([(2, ()), (0, ()), (0, ("w",)), (0, ("x",))]):
         await service.roster.record(Decision(start=start, drain=drain, reason="so"), at_s=now_s - 5 + n, seen={})
+    refused = {"started": 0.0, "drained": 0.0}
+    await service.roster.record(Decision(start=1, drain=(), reason="so"), at_s=now_s - 1, seen=refused)
     for _ in range(2):  # a decision is counted once, however often it is read
         numbers = await metrics_of(client)
     assert numbers['facefleet_queue_jobs{state="visible"}'] == 3

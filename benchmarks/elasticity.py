@@ -48,7 +48,7 @@ def pictures(trace: Workload) -> None:
         ("processes", "exp:1", "diurnal", "2.4"),
     ):
         cell = experiment(SETTINGS[key], service, name, objective(aim), trace)
-        runs = [cell.run(policy, SETTINGS[key].shown_seed) for policy in ("facefleet", "naive", "keda")]
+        runs = [cell.run(policy, SETTINGS[key].shown_seed(name)) for policy in ("facefleet", "naive", "keda")]
         plot.draw(
             runs,
             mean_service_s=cell.service.mean_s,

@@ -29,7 +29,7 @@ _CHANCE = {**CHANCE, "spiky": spiky}
 def bound(row: dict, setting: Setting, aim: str, trace: Workload) -> dict[str, float]:
     """Return what ours costs at one seed, and the bounds at its p99."""
     cell = experiment(setting, row["service"], row["workload"], objective(aim), trace, counted_h=_long_h(row, setting))
-    seed = setting.shown_seed
+    seed = setting.shown_seed(row["workload"])
     ours = cell.run("facefleet", seed)
     p99_s = float(np.percentile(ours.waits_s, 99))
     services_s = _counted(cell, seed)[1]
@@ -54,7 +54,7 @@ def room(row: dict, setting: Setting, policy: str, trace: Workload, long: Experi
     """
     usual = objective(f"{setting.usual_slo_s:g}")
     cell = experiment(setting, row["service"], row["workload"], usual, trace)
-    seed, reported = setting.shown_seed, row["known"][policy]["report"]
+    seed, reported = setting.shown_seed(row["workload"]), row["known"][policy]["report"]
     theirs = cell.run(policy, seed)
     best_s = _clairvoyant(cell, float(np.percentile(theirs.waits_s, 99)), seed).billed_s
     reference = _reference(row["workload"], long, reported["p99"], seed)

@@ -193,7 +193,10 @@ def _jumps(view: View) -> Jumps:
         rate_hz=view.learned.persistence.trend.level_hz,
         reckoned_hz=view.learned.lasting_hz(view.boot_s),
         kept_hz=kept_hz(view),
+        tick_s=view.learned.tick_s,
         horizon_s=view.slow_s,
+        most_hz=view.slots / view.crew.service_s,
+        slo_s=view.objective.slo_s,
     )
 
 

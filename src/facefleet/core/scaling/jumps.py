@@ -5,7 +5,7 @@ shorter than a boot, somebody has to be there before; how many, and whether it i
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from facefleet.core.scaling.window import Window
@@ -27,6 +27,7 @@ class Jump:
         until_s: when that was last so.
         before: requests before it.
         requests: that came in it.
+        behind: that came after it, too many before them to be begun in time, with nobody kept for it.
         rate_hz: at which these came, on average.
         beyond_hz: by how much that was more than had been reckoned with.
     """
@@ -36,6 +37,12 @@ class Jump:
     requests: int
     rate_hz: float
     beyond_hz: float
+    behind: int = 0
+
+    @property
+    def late(self) -> int:
+        """How many are late if nobody is kept for it."""
+        return self.requests + self.behind
 
     def and_then(self, later: "Jump") -> "Jump":
         """Return the two as one."""
@@ -47,6 +54,7 @@ class Jump:
             requests=requests,
             rate_hz=self.rate_hz + share * (later.rate_hz - self.rate_hz),
             beyond_hz=self.beyond_hz + share * (later.beyond_hz - self.beyond_hz),
+            behind=self.behind,
         )
 
 
@@ -58,11 +66,13 @@ class Jumps:
         jumps: oldest first.
         reckoned: the rate that was reckoned with, at the looks of the last slow boot and look.
         kept: the rate that the headroom for it could have begun in time.
+        waiting: of the last jump and behind it, those not begun yet with nobody kept for it; 0 once these are few.
     """
 
     jumps: tuple[Jump, ...] = ()
     reckoned: Window = field(default_factory=Window)
     kept: Window = field(default_factory=Window)
+    waiting: float = 0.0
 
     def add(
         self,
@@ -73,7 +83,10 @@ class Jumps:
         rate_hz: float,
         reckoned_hz: float,
         kept_hz: float,
+        tick_s: float,
         horizon_s: float,
+        most_hz: float,
+        slo_s: float,
     ) -> "Jumps":
         """Return what is known after one more look. One that comes too late tells nothing.
 
@@ -84,7 +97,10 @@ class Jumps:
             reckoned_hz: which is reckoned with for when a worker ordered now is there.
             kept_hz: which the headroom for that can begin in time, if the load jumps to it; infinite where there is no
                 load, or no more can be kept.
+            tick_s: how long after the look before.
             horizon_s: how far ahead an order reaches.
+            most_hz: which the whole fleet can begin.
+            slo_s: how long a request may wait.
         """
         reckoned = self.reckoned.add(now_s, reckoned_hz, span_s=horizon_s)
         kept = self.kept.add(now_s, kept_hz, span_s=horizon_s)
@@ -92,18 +108,22 @@ class Jumps:
         if jumps and not now_s - _REMEMBERED_S <= jumps[0].until_s <= jumps[-1].until_s <= now_s:
             jumps = tuple(jump for jump in jumps if now_s - _REMEMBERED_S <= jump.until_s <= now_s)
         (then_s, then_hz), (_, enough_hz) = reckoned.readings[0], kept.readings[0]
-        beyond_hz = rate_hz - then_hz
+        beyond_hz, came, waiting = rate_hz - then_hz, total - total_before, 0.0
         if then_s < now_s and rate_hz > enough_hz and beyond_hz * horizon_s >= _SIGMAS * math.sqrt(rate_hz * horizon_s):
             jump = Jump(
                 until_s=now_s,
                 before=total_before,
-                requests=total - total_before,
+                requests=came,
                 rate_hz=rate_hz,
                 beyond_hz=beyond_hz,
             )
             same = bool(jumps) and now_s - jumps[-1].until_s <= horizon_s
             jumps = (*jumps[:-1], jumps[-1].and_then(jump)) if same else (*jumps, jump)[-_REMEMBERED:]
-        return Jumps(jumps=jumps, reckoned=reckoned, kept=kept)
+            waiting = self.waiting + came - enough_hz * tick_s
+        elif self.waiting > slo_s * most_hz and jumps:
+            jumps = (*jumps[:-1], replace(jumps[-1], behind=jumps[-1].behind + came))
+            waiting = self.waiting + came - most_hz * tick_s
+        return Jumps(jumps=jumps, reckoned=reckoned, kept=kept, waiting=waiting)
 
     def heights_hz(self, now_s: float, total: int, late_share: float, clear_s: float) -> tuple[float, float]:
         """Return the rate, and the rate beyond what is reckoned with, to which the load may jump; 0 for none.
@@ -131,7 +151,7 @@ def _enough(heights: list[tuple[float, Jump]], may_miss: float, now_s: float) ->
     """
     missed = 0
     for height, jump in sorted(heights, key=itemgetter(0), reverse=True)[1:]:
-        missed += jump.requests
+        missed += jump.late
         if missed > may_miss and _often([one.until_s for each, one in heights if each >= _ALIKE * height], now_s):
             return height
     return 0.0

@@ -100,6 +100,11 @@ def test_static_replaces_what_is_missing():
     assert play(policy("static 5"), [Observation(now_s=0, visible=0, in_flight=3, workers=crew(3))])[0].start == 2
 
 
+def test_static_beyond_the_bounds_says_so():
+    decision = play(policy("static 99"), [Observation(now_s=0, visible=0, in_flight=0, workers=crew(3))])[0]
+    assert decision.reason == "3 of 99 workers, of whom the bounds ask for 50: start 47."
+
+
 @pytest.mark.parametrize(("text", "value"), [("2s", 2.0), ("250ms", 0.25), ("1.5m", 90.0), ("1h", 3600.0), ("7", 7.0)])
 def test_spans_of_time_are_read_as_people_write_them(text, value):
     """With a unit, or in seconds."""

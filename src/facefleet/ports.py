@@ -265,6 +265,10 @@ class Roster(Protocol):
         """Remove a worker that ends in good order."""
         ...
 
+    async def departures(self) -> Mapping[str, float]:
+        """Return who ended in good order in the last ten minutes: worker id -> when, by the clock of `reported_s`."""
+        ...
+
     async def reports(self) -> Sequence[WorkerReport]:
         """Return the last report of each worker heard of in the last lease."""
         ...

@@ -359,18 +359,39 @@ async def test_a_database_that_loses_its_reports_in_a_crash_ends_no_worker_at_wo
     await site.until(fleet, ["stopped"])
 
 
-async def test_a_controller_that_drains_at_its_first_look_notices_that_the_worker_signs_off(site):
-    """It took over a moment ago and has heard the worker once: word is left when it has heard it again."""
+@pytest.mark.parametrize("tick_s", [1, 5, 60])
+async def test_however_seldom_it_looks_a_fleet_notices_that_a_worker_signs_off(site, tick_s):
+    """At the next look, not when a worker counts as silent; a controller that took over a moment ago, too."""
     (one,) = await running(site, site.fleet(), 1)
     await site.report(one)
     fleet = site.fleet()
     await fleet.instances()
     await fleet.drain([one])
-    assert not await site.report(one)
+    assert await site.report(one, draining=True)
+    site.clock.passed_s += tick_s
     await fleet.instances()
-    assert await site.report(one)
+    assert site.states()[one] == "running"
+    await site.report(one, draining=True)
     await site.roster.leave(one)
-    await site.until(fleet, ["stopped"])
+    site.clock.passed_s += tick_s
+    with site.emulated.standing_still():
+        await fleet.instances()
+        assert site.states()[one] == "stopping"
+
+
+async def test_a_worker_that_signed_off_before_its_last_start_has_not_finished_now(site):
+    """It was restarted on its instance, works, is asked to drain, and is cut off."""
+    fleet = site.fleet()
+    (one,) = await running(site, fleet, 1)
+    await site.report(one)
+    await site.roster.leave(one)
+    site.clock.passed_s += 5
+    await site.report(one, jobs=("j",))
+    await fleet.instances()
+    await fleet.drain([one])
+    site.clock.passed_s += 30
+    await fleet.instances()
+    assert site.states()[one] == "running"
 
 
 @pytest.mark.parametrize(

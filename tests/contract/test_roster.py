@@ -37,6 +37,7 @@ async def postgres_bench(url):
                 " idle_since = idle_since - %(s)s * interval '1 s'",
                 {"s": seconds},
             )
+            await here.run("UPDATE departures SET left_at = left_at - %s * interval '1 s'", [seconds])
             await here.run("UPDATE fleet SET published_at = published_at - %s * interval '1 s'", [seconds])
 
         yield Bench(
@@ -99,6 +100,27 @@ async def test_a_worker_that_left_is_gone(bench):
     await bench.roster.report(report())
     await bench.roster.leave("w")
     assert await bench.elsewhere.reports() == []
+
+
+async def test_who_left_is_told_of_for_a_while(bench):
+    """And when, by the clock of its reports; of one that fell silent nothing is told."""
+    await bench.roster.report(report("silent"))
+    await bench.roster.report(report())
+    (_, seen) = await bench.roster.reports()
+    await bench.roster.leave("w")
+    left = await bench.elsewhere.departures()
+    assert left.keys() == {"w"}
+    assert 0 <= left["w"] - seen.reported_s < SLOW_S
+    await bench.elapse(300)
+    await bench.roster.publish(())
+    assert (await bench.elsewhere.departures()).keys() == {"w"}
+    await bench.roster.leave("w")
+    await bench.elapse(590)
+    await bench.roster.publish(())
+    assert (await bench.elsewhere.departures()).keys() == {"w"}
+    await bench.elapse(20)
+    await bench.roster.publish(())
+    assert not await bench.elsewhere.departures()
 
 
 async def test_idleness_is_counted_from_the_last_work(bench):

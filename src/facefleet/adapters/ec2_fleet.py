@@ -28,9 +28,6 @@ _STATES = {
     "shutting-down": WorkerState.STOPPING,
     "stopped": WorkerState.STOPPED,
 }
-# The roster forgets a silent worker after ten seconds, so a report that is missing sooner after it was written has been
-# withdrawn: the worker signed off.
-_SIGNED_OFF_S = 9.0
 # A worker that fell silent may still be at work, until well after its leases have run out; one that was never heard of
 # may still be starting. Who has not looked for this long has not heard either, and begins as one who takes over.
 _SILENT_S = 180.0
@@ -44,16 +41,14 @@ class _Heard:
 
     Attributes:
         since_s: when it was first seen in this state.
-        reported_s: what its worker's last report said of itself.
-        written_after_s: the look before the one that found that report: it was written later than this.
-        heard_s: the look that found it.
+        reported_s: when its worker last reported, by the roster's clock.
+        heard_s: the look that found that report.
         adopted: whether it ran when it was first seen.
     """
 
     since_s: float
     state: str
     reported_s: float = 0.0
-    written_after_s: float = -math.inf
     heard_s: float = -math.inf
     adopted: bool = False
 
@@ -87,7 +82,7 @@ class Ec2Fleet:
         up no worker.
         """
         machines, said = await self._look()
-        await self._settle(machines, said)
+        await self._settle(machines, said, await self._roster.departures())
         return [
             Instance(
                 worker_id=machine.instance_id,
@@ -125,9 +120,8 @@ class Ec2Fleet:
         """Mark the instances and leave word for their workers."""
         ours = [worker_id for worker_id in worker_ids if worker_id in self._heard]
         if ours:
-            await self._look()
             await self._machines.mark_draining(ours)
-            await self._roster.ask_to_drain([worker_id for worker_id in ours if self._would_notice(worker_id)])
+            await self._roster.ask_to_drain(ours)
 
     async def close(self) -> None:
         """Leave the instances as they are: they outlive this program, and the next controller finds them by their tags.
@@ -163,7 +157,7 @@ class Ec2Fleet:
                 heard = _Heard(since_s=now_s, state=machine.state, adopted=adopted)
             report = said.get(machine.instance_id)
             if report is not None and report.reported_s != heard.reported_s:
-                heard.reported_s, heard.written_after_s, heard.heard_s = report.reported_s, self._looked_s, now_s
+                heard.reported_s, heard.heard_s = report.reported_s, now_s
             self._heard[machine.instance_id] = heard
 
     def _forget(self) -> None:
@@ -179,10 +173,12 @@ class Ec2Fleet:
         heard = self._heard[machine.instance_id]
         return machine.launched_s if heard.adopted and machine.instance_id in said else heard.since_s
 
-    async def _settle(self, machines: Sequence[Machine], said: Mapping[str, WorkerReport]) -> None:
+    async def _settle(
+        self, machines: Sequence[Machine], said: Mapping[str, WorkerReport], departures: Mapping[str, float]
+    ) -> None:
         running = [machine for machine in machines if machine.state == "running"]
         silent = [machine for machine in running if machine.instance_id not in said]
-        done = [machine for machine in silent if self._has_finished(machine)]
+        done = [machine for machine in silent if self._has_finished(machine, departures)]
         finished = [machine.instance_id for machine in done if machine.draining]
         if stopped := await self._machines.stop(finished):
             log.info("instances stop: their workers have finished", instances=stopped)
@@ -191,12 +187,11 @@ class Ec2Fleet:
         gone = await self._machines.terminate(useless)
         if gone := gone + await self._machines.stop([one for one in useless if one not in gone]):
             log.error("instances terminated or stopped: no worker reported from them", instances=gone, for_s=_USELESS_S)
-        # A worker that came up after it was asked has not heard, nor has one that was adopted a moment ago.
+        # A worker that came up after it was asked has not heard.
         deaf = [
             machine.instance_id
             for machine in running
             if machine.draining and machine.instance_id in said and not said[machine.instance_id].draining
-            if self._would_notice(machine.instance_id)
         ]
         if deaf:
             await self._roster.ask_to_drain(deaf)
@@ -204,22 +199,14 @@ class Ec2Fleet:
         if gone := await self._machines.terminate(excess):
             log.info("instances terminated: enough are kept warm", instances=gone)
 
-    def _would_notice(self, instance_id: str) -> bool:
-        """Return whether it will be seen that this worker signs off: if it is known when its last report was written.
-
-        Of the first report that a controller finds when it takes over that is not known.
-        """
-        heard = self._heard.get(instance_id)
-        return heard is not None and (heard.heard_s == -math.inf or heard.written_after_s > -math.inf)
-
-    def _has_finished(self, machine: Machine) -> bool:
+    def _has_finished(self, machine: Machine, departures: Mapping[str, float]) -> bool:
         """Return whether an instance from which no report comes has nothing left to do."""
         heard = self._heard[machine.instance_id]
-        now_s = self._now_s()
+        silent_s = self._now_s() - max(heard.since_s, heard.heard_s)
         if not machine.draining:
-            return now_s - max(heard.since_s, heard.heard_s) > _USELESS_S
-        signed_off = now_s - heard.written_after_s < _SIGNED_OFF_S
-        return signed_off or now_s - max(heard.since_s, heard.heard_s) > _SILENT_S
+            return silent_s > _USELESS_S
+        signed_off = departures.get(machine.instance_id, -math.inf) > heard.reported_s
+        return signed_off or silent_s > _SILENT_S
 
 
 def _drains(machine: Machine) -> bool:

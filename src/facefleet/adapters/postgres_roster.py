@@ -41,7 +41,12 @@ _REPORT = """
         END
     RETURNING told_to_drain
 """
-_LEAVE = "DELETE FROM workers WHERE worker_id = %s"
+_LEAVE = """
+    WITH gone AS (DELETE FROM workers WHERE worker_id = %(worker_id)s)
+    INSERT INTO departures (worker_id) VALUES (%(worker_id)s)
+    ON CONFLICT (worker_id) DO UPDATE SET left_at = clock_timestamp()
+"""
+_DEPARTURES = "SELECT worker_id, extract(epoch FROM left_at)::float8 FROM departures"
 _REPORTS = """
     SELECT worker_id, host, pid, draining, jobs, finished, extract(epoch FROM reported_at)::float8,
            coalesce(extract(epoch FROM idle_since), 0)::float8, extract(epoch FROM since)::float8
@@ -50,6 +55,7 @@ _REPORTS = """
 _ASK_TO_DRAIN = "UPDATE workers SET told_to_drain = true WHERE worker_id = ANY(%s)"
 _PUBLISH = """
     WITH silent AS (DELETE FROM workers WHERE reported_at < clock_timestamp() - %(silent_s)s * interval '1 s'),
+         long_gone AS (DELETE FROM departures WHERE left_at < clock_timestamp() - %(told_s)s * interval '1 s'),
          shown AS (
              INSERT INTO fleet (workers) VALUES (%(workers)s::jsonb)
              ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers
@@ -80,6 +86,7 @@ _EARLIEST = """
     ORDER BY at_s LIMIT 1
 """
 _PAGE = 1000
+_TOLD_S = 600.0  # who left is told of for so long: no look takes longer, and seldom a change of controllers
 
 
 class PostgresRoster:
@@ -112,7 +119,11 @@ class PostgresRoster:
 
     async def leave(self, worker_id: str) -> None:
         """Remove a worker that ends in good order."""
-        await self._database.run(_LEAVE, [worker_id])
+        await self._database.run(_LEAVE, {"worker_id": worker_id})
+
+    async def departures(self) -> Mapping[str, float]:
+        """Return who ended in good order in the last minutes, and when."""
+        return dict(await self._database.run(_DEPARTURES))
 
     async def reports(self) -> Sequence[WorkerReport]:
         """Return the last report of each worker that is not silent."""
@@ -143,7 +154,8 @@ class PostgresRoster:
         """
         shown = _WORKERS.dump_json(tuple(workers)).decode()
         ((total_s, _),) = await self._database.run(
-            _PUBLISH, {"workers": shown, "silent_s": self._silent_s, "worker_s": float(worker_s)}
+            _PUBLISH,
+            {"workers": shown, "silent_s": self._silent_s, "told_s": _TOLD_S, "worker_s": float(worker_s)},
         )
         return float(total_s)
 

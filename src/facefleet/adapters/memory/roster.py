@@ -8,6 +8,8 @@ from dataclasses import replace
 from facefleet.core.fleet import Decision, Worker, WorkerReport
 from facefleet.ports import Recorded
 
+_TOLD_S = 600.0  # who left is told of for so long
+
 
 class MemoryRoster:
     """What the rooms of one process know of each other."""
@@ -16,6 +18,7 @@ class MemoryRoster:
         self._clock = clock
         self._silent_s = silent_s
         self._reports: dict[str, WorkerReport] = {}
+        self._departures: dict[str, float] = {}
         self._told_to_drain: set[str] = set()
         self._workers: tuple[Worker, ...] = ()
         self._published_s: float | None = None
@@ -37,6 +40,11 @@ class MemoryRoster:
         """Remove a worker that ends in good order."""
         self._reports.pop(worker_id, None)
         self._told_to_drain.discard(worker_id)
+        self._departures[worker_id] = self._clock()
+
+    async def departures(self) -> Mapping[str, float]:
+        """Return who ended in good order in the last minutes, and when."""
+        return dict(self._departures)
 
     async def reports(self) -> Sequence[WorkerReport]:
         """Return the last report of each worker that is not silent."""
@@ -50,6 +58,8 @@ class MemoryRoster:
     async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0) -> float:
         """Replace the fleet as all rooms see it; add to the worker-seconds charged and return their total."""
         self._workers, self._published_s = tuple(workers), self._clock()
+        since_s = self._published_s - _TOLD_S
+        self._departures = {name: left_s for name, left_s in self._departures.items() if left_s > since_s}
         self._worker_s += worker_s
         return self._worker_s
 

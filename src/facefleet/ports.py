@@ -277,12 +277,13 @@ class Roster(Protocol):
         """Leave word for workers that cannot be sent a signal."""
         ...
 
-    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0) -> float:
+    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0, minimum: int | None = None) -> float:
         """Replace the fleet as all rooms see it (by the leading controller, once a tick).
 
         Args:
             workers: the fleet.
             worker_s: worker-seconds charged since the last time; they are added to the running total.
+            minimum: how few workers are kept.
 
         Returns:
             The running total.
@@ -295,6 +296,10 @@ class Roster(Protocol):
 
     async def workers(self) -> Sequence[Worker]:
         """Return the fleet as last published."""
+        ...
+
+    async def minimum(self) -> int | None:
+        """Return how few workers are kept by whoever published the fleet; None if that is not known."""
         ...
 
     async def published_age_s(self) -> float | None:

@@ -110,6 +110,22 @@ async def test_there_are_never_more_than_the_maximum(site):
     assert await fleet.start(5) == []
 
 
+async def test_a_number_is_given_once_though_aws_does_not_show_the_instance_yet(site, monkeypatch):
+    """What AWS describes lags behind what it was told."""
+    fleet = site.fleet(maximum=3)
+
+    async def nothing():
+        return []
+
+    with monkeypatch.context() as lagging:
+        lagging.setattr(fleet._machines, "look", nothing)
+        assert len(await fleet.start(2)) == 2
+        assert len(await fleet.start(2)) == 1
+    tags = [tag for one in site.emulated.instances(site.name) for tag in one.get_tags()]
+    names = [tag["value"] for tag in tags if tag["key"] == "Name"]
+    assert sorted(names) == [f"{site.name}-{number}" for number in (1, 2, 3)]
+
+
 async def test_an_instance_that_stops_is_left_alone_until_it_has(site):
     """AWS refuses to start it; the others start all the same."""
     fleet = site.fleet(maximum=2)

@@ -164,6 +164,17 @@ async def test_everybody_sees_how_old_the_picture_of_the_fleet_is(bench):
     assert await bench.elsewhere.published_age_s() == pytest.approx(0, abs=SLOW_S)
 
 
+async def test_everybody_sees_how_few_workers_are_kept(bench):
+    """As whoever leads now has been told."""
+    assert await bench.elsewhere.minimum() is None
+    await bench.roster.publish((), minimum=2)
+    assert await bench.elsewhere.minimum() == 2
+    await bench.roster.publish((), minimum=0)
+    assert await bench.elsewhere.minimum() == 0
+    await bench.roster.publish(())
+    assert await bench.elsewhere.minimum() is None
+
+
 async def test_a_leader_of_an_earlier_version_looks_as_well(database):
     """It knows nothing of the age: while a service is brought up to date, nobody is taken for silent."""
     roster = PostgresRoster(database)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 from paper_fleet import House
 
-from facefleet.core.fleet import Decision
+from facefleet.controller import loop
+from facefleet.core.fleet import Decision, WorkerReport
 from facefleet.core.scaling import NAMES
 from facefleet.core.scaling.terms import Billing
 from facefleet.errors import Unavailable
@@ -219,6 +220,38 @@ async def test_workers_that_nobody_heard_from_for_a_while_have_not_booted_anew()
     assert (await house.roster.decisions(limit=1))[0][2]["pending"] > 1
     await house.seconds(20, arrivals=6)
     assert (await house.roster.decisions(limit=1))[0][2]["boot_s"] == pytest.approx(before_s, abs=1.0)
+
+
+@pytest.mark.parametrize("crashed", [True, False])
+async def test_workers_elsewhere_are_not_replaced_because_the_database_was_away(monkeypatch, crashed):
+    """A crash empties the roster, and in an outage nobody reports; the controller is often the first that is back."""
+    monkeypatch.setattr(loop, "_HEARD_AGAIN_S", 0.5)
+    house, stop = House("static 1", maximum=3, silent_s=10.0), asyncio.Event()
+    far = WorkerReport(worker_id="far", host="elsewhere", pid=1, draining=False, jobs=("j",), finished=0)
+    await house.roster.report(far)
+    await begin_term(house)
+    await house.seconds(3)
+    house.now_s += 15
+    if crashed:
+        house.roster._reports.clear()
+        house.roster._published_s = None
+    running = asyncio.create_task(house.controller.run(stop))
+    await asyncio.sleep(0.1)
+    await house.roster.report(far)
+    await asyncio.sleep(0.8)
+    stop.set()
+    await running
+    assert house.fleet.started == 0
+    assert "far" in {worker.worker_id for worker in await house.roster.workers()}
+
+
+async def test_the_first_controller_of_a_service_does_not_wait():
+    house, stop = House("static 1"), asyncio.Event()
+    running = asyncio.create_task(house.controller.run(stop))
+    await asyncio.sleep(0.3)
+    stop.set()
+    await running
+    assert house.fleet.started == 1
 
 
 @pytest.mark.parametrize(("jobs", "most"), [(1, 1), (30, 4)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from facefleet.core.cost import Meter, Prices, Totals, cost
+from facefleet.core.cost import Meter, Prices, Totals, cost, settled_s
 from facefleet.core.fleet import Worker, WorkerState
 from facefleet.core.scaling.terms import Billing
 
@@ -88,6 +88,21 @@ def test_an_unknown_price_makes_no_amounts_up():
     told = cost(1, totals(3600.0, 3600.0, 2000), totals(0.0, 0.0, 1000), prices)
     assert (told.per_h, told.per_1000, told.per_month, told.total) == (None, None, None, None)
     assert (told.worker_s, told.answered, told.managed_total, told.managed_per_month) == (3600, 2000, 2, 730)
+
+
+@pytest.mark.parametrize(
+    ("billing", "after_s"),
+    [
+        (Billing(minimum_s=30.0), 60.0),
+        (Billing(minimum_s=600.0), 600.0),
+        (Billing(granularity_s=3600.0), 36_000.0),
+    ],
+)
+def test_averages_have_settled_once_what_is_rounded_up_is_little(billing, after_s):
+    """Two workers whose hour has just begun are charged for two hours each."""
+    assert settled_s(billing) == after_s
+    told = cost(2, totals(after_s - 1, 4 * 3600.0, 9), totals(0.0, 0.0, 0), PRICES, settles_s=settled_s(billing))
+    assert (told.per_month, told.managed_per_month) == (pytest.approx(2 * PRICES.worker_per_h * 730), None)
 
 
 def test_the_first_minute_is_no_average():

@@ -64,7 +64,7 @@ def test_an_order_that_the_fleet_does_not_show_yet_costs_nobody_his_place():
     """Two more can be paid for at one look, and still at the next."""
     first, second = spending(0.295)[:2]
     assert first.start == 2
-    assert "budget for 6, so 6, 6 are there or coming: hold" in second.reason
+    assert "budget for 6, so 6, with 4 there or coming and 2 ordered just now: hold" in second.reason
 
 
 def test_workers_that_boot_over_budget_cost_none_at_work_its_place():

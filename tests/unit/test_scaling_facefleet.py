@@ -188,7 +188,8 @@ def test_the_reason_changes_only_in_its_numbers():
     }
     before = "# waiting and # in work at #/s, not yet timed; # % within # s needs # against lateness and # in readiness"
     does = ("start #", "drain #", "hold", *(f"hold{why}" for why in HELD))
-    assert skeletons <= {f"{before}, so #, # are there or coming: {one}" for one in does}
+    bounds = ("", ", the most allowed", ", the fewest allowed")
+    assert skeletons <= {f"{before}, so #{bound}, with # there or coming: {one}" for bound in bounds for one in does}
     assert any(one.endswith("hold") for one in skeletons)
 
 
@@ -200,6 +201,25 @@ HELD = {
 }
 
 
+def test_a_worker_leaves_by_the_time_it_was_charged_for():
+    """Which goes on while nobody could look at it; how long it seems to have been there does not."""
+    world = replace(EC2, billing=Billing(granularity_s=3600.0))
+    for run_s, leaves in ((1800.0, False), (3597.0, True), (3603.0, False), (None, False)):
+        rule = ours(Objective(slo_s=120.0), world)
+        crew = tuple(replace(worker, run_s=run_s) for worker in workers(1))
+        seen = [Observation(now_s=now_s, boot_s=45.0, visible=0, in_flight=0, workers=crew) for now_s in (0.0, 5.0)]
+        assert bool(play(rule, seen)[-1].drain) == leaves, run_s
+
+
+def test_a_worker_that_died_is_replaced_though_it_was_ordered_a_moment_ago():
+    """The fleet has shown it, so it is not on its way any more."""
+    seen = Observation(now_s=0.0, boot_s=2.0, visible=1, in_flight=0, enqueued_total=1)
+    there = replace(seen, now_s=1.0, workers=workers(0, pending=1))
+    gone = replace(seen, now_s=2.0)
+    assert [decision.start for decision in play(ours(), [seen, gone])] == [1, 0]
+    assert [decision.start for decision in play(ours(), [seen, there, gone])] == [1, 0, 1]
+
+
 def test_the_reason_says_why_more_stay_than_are_needed():
     """A load by chance and a rush, with an objective that a boot fits into and one that it does not."""
     by_chance = np.random.default_rng(1).uniform(0, 3600, 1800)
@@ -207,7 +227,7 @@ def test_the_reason_says_why_more_stay_than_are_needed():
     seen = set()
     for slo_s in (20.0, 90.0):
         for look in run(arrivals, 5.0, rule=ours(Objective(slo_s=slo_s), EC2), duration_s=5000).looks:
-            goal, have = map(int, re.findall(r"so (\d+), (\d+) are there", look.reason)[0])
+            goal, have = map(int, re.findall(r"so (\d+)[^:]*, with (\d+) there", look.reason)[0])
             why = re.sub(r"\d+", "#", look.reason.partition(": hold")[2].rstrip("."))
             assert bool(why) == (have > goal and not look.drain)
             assert not why or HELD[why](look)

@@ -31,6 +31,8 @@ _STATES = {
 # A worker that fell silent may still be at work, until well after its leases have run out; one that was never heard of
 # may still be starting. Who has not looked for this long has not heard either, and begins as one who takes over.
 _SILENT_S = 180.0
+# AWS may not show an instance for so long after it was launched.
+_UNSEEN_S = 30.0
 # An instance that runs this long without a worker is of no use: its image is broken, or its machine.
 _USELESS_S = 900.0
 
@@ -74,6 +76,7 @@ class Ec2Fleet:
         self._now_s = now_s
         self._heard: dict[str, _Heard] = {}
         self._looked_s = -math.inf
+        self._launched: dict[int, float] = {}
 
     async def instances(self) -> Sequence[Instance]:
         """Return the instances.
@@ -97,13 +100,16 @@ class Ec2Fleet:
         machines, _ = await self._look()
         stopped = [machine.instance_id for machine in machines if machine.state == "stopped"]
         started, sold_out = await self._machines.start(stopped[:count])
-        taken = {machine.number for machine in machines if machine.state != "shutting-down"}
+        now_s = self._now_s()
+        self._launched = {number: at_s for number, at_s in self._launched.items() if now_s - at_s < _UNSEEN_S}
+        taken = {machine.number for machine in machines if machine.state != "shutting-down"} | self._launched.keys()
         free = [number for number in range(1, self._maximum + 1) if number not in taken]
         # A stopped instance can start where it is only; sold out there, it gives its number to one elsewhere.
         given_up = {machine.number: machine.instance_id for machine in machines if machine.instance_id in sold_out}
         numbers = [*free, *given_up][: count - len(started)]
         launched = await asyncio.gather(*map(self._machines.launch, numbers), return_exceptions=True)
         came = dict(zip(numbers, launched, strict=True))
+        self._launched |= {number: now_s for number, one in came.items() if isinstance(one, str)}
         replaced = [gone for number, gone in given_up.items() if isinstance(came.get(number), str)]
         if gone := await self._machines.terminate(replaced):
             log.info("instances terminated: others were launched in their place", instances=gone)

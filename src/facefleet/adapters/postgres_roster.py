@@ -57,8 +57,8 @@ _PUBLISH = """
     WITH silent AS (DELETE FROM workers WHERE reported_at < clock_timestamp() - %(silent_s)s * interval '1 s'),
          long_gone AS (DELETE FROM departures WHERE left_at < clock_timestamp() - %(told_s)s * interval '1 s'),
          shown AS (
-             INSERT INTO fleet (workers) VALUES (%(workers)s::jsonb)
-             ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers
+             INSERT INTO fleet (workers, minimum) VALUES (%(workers)s::jsonb, %(minimum)s)
+             ON CONFLICT (only_row) DO UPDATE SET workers = excluded.workers, minimum = excluded.minimum
          )
     INSERT INTO worker_time AS total (worker_s) VALUES (%(worker_s)s)
     ON CONFLICT (only_row) DO UPDATE SET worker_s = total.worker_s + excluded.worker_s
@@ -66,6 +66,7 @@ _PUBLISH = """
 """
 _WORKER_S = "SELECT coalesce(sum(worker_s), 0) FROM worker_time"
 _PUBLISHED = "SELECT workers::text FROM fleet"
+_MINIMUM = "SELECT minimum FROM fleet"
 _PUBLISHED_AGE_S = "SELECT extract(epoch FROM clock_timestamp() - published_at)::float8 FROM fleet"
 _RECORD = """
     WITH old AS (DELETE FROM decisions WHERE number <= (SELECT max(number) FROM decisions) - %(keep)s)
@@ -147,7 +148,7 @@ class PostgresRoster:
         """Leave word for workers that cannot be sent a signal."""
         await self._database.run(_ASK_TO_DRAIN, [list(worker_ids)])
 
-    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0) -> float:
+    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0, minimum: int | None = None) -> float:
         """Replace the fleet as all rooms see it; forget workers that fell silent; return the time charged in all.
 
         A power cut may cost the last second of the total.
@@ -155,7 +156,13 @@ class PostgresRoster:
         shown = _WORKERS.dump_json(tuple(workers)).decode()
         ((total_s, _),) = await self._database.run(
             _PUBLISH,
-            {"workers": shown, "silent_s": self._silent_s, "told_s": _TOLD_S, "worker_s": float(worker_s)},
+            {
+                "workers": shown,
+                "minimum": minimum,
+                "silent_s": self._silent_s,
+                "told_s": _TOLD_S,
+                "worker_s": float(worker_s),
+            },
         )
         return float(total_s)
 
@@ -168,6 +175,11 @@ class PostgresRoster:
         """Return the fleet as last published."""
         rows = await self._database.run(_PUBLISHED)
         return _WORKERS.validate_json(rows[0][0]) if rows else ()
+
+    async def minimum(self) -> int | None:
+        """Return how few workers are kept by whoever published the fleet; None if that is not known."""
+        rows = await self._database.run(_MINIMUM)
+        return rows[0][0] if rows else None
 
     async def published_age_s(self) -> float | None:
         """Return how long ago the fleet was last published; None if it never was."""

@@ -73,12 +73,13 @@ def cost(*, as_json: AsJson = False, url: Url = None) -> None:
         tables.print_json(told)
         return
     since = "" if told["since"] is None else f", average since {_when(told['since'])}"
+    projected = ", by the workers there now" if told["managed_per_month"] is None else since
     tables.print_table(
         ("what", "this fleet", "managed API"),
         [
             (f"{tables.counted(told['workers'], 'worker')} now, an hour", _amount(told["per_hour"]), ""),
             (f"1,000 photos{since}", _amount(told["per_1000"]), ""),
-            (f"a month{since}", _amount(told["per_month"]), _amount(told["managed_per_month"])),
+            (f"a month{projected}", _amount(told["per_month"]), _amount(told["managed_per_month"])),
             (
                 f"{tables.counted(told['answered'], 'request')} in {told['worker_hours']:,.2f} worker-hours so far",
                 _amount(told["total"]),

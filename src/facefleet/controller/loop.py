@@ -26,6 +26,9 @@ from facefleet.ports import Fleet, Queue, Roster
 log = structlog.get_logger()
 
 _STANDBY_S = 2.0
+# Without a look for so long, workers may have been forgotten; a few of their reports later they are there again.
+_UNHEARD_S = 8.0
+_HEARD_AGAIN_S = 4.0
 # A boot on record that differs from the usual by more than this is of another kind of fleet.
 _UNLIKE = 8.0
 # More ticks without a look than this, and the controller slept: it cannot tell what happened when.
@@ -79,6 +82,7 @@ class Controller:
                 async with self._roster.lead() as leading:
                     self._say("leads" if leading else "stands by")
                     if leading:
+                        await self._hear_again(stop)
                         await self._begin_term()
                     else:  # whoever leads charges, records and learns
                         self._meter, self._journal, self._knows_history = Meter(), Journal(self._roster), False
@@ -106,6 +110,17 @@ class Controller:
                     await self._look()
         except Unavailable as error:
             log.warning("the fleet is shown as it was", error=error.detail)
+
+    async def _hear_again(self, stop: asyncio.Event) -> None:
+        """Wait, after the database was away, until those who report to it may be heard again.
+
+        A crash empties the roster, and who could not report for long is no longer in it. To decide by that would
+        replace workers on other machines that are at work.
+        """
+        age_s = await self._roster.published_age_s()
+        crashed = age_s is None and await self._roster.decisions(limit=1)
+        if crashed or (self._has_led and (age_s or 0.0) > _UNHEARD_S):
+            await _pause(stop, _HEARD_AGAIN_S)
 
     async def _begin_term(self) -> None:
         """Go on where whoever led before has ended: show the rule what was recorded, and charge for the time between.
@@ -170,7 +185,8 @@ class Controller:
         workers = stopwatch.look(self._stays.by_own_clock(told, now_s=now_s, unix_s=self._unix_s()), now_s)
         self._stopwatch = stopwatch
         meter, charged_s = self._meter.read(now_s, workers, self._billing)
-        worker_s_total = await self._roster.publish(told, worker_s=charged_s)
+        workers = [replace(worker, run_s=meter.runs_s.get(worker.worker_id)) for worker in workers]
+        worker_s_total = await self._roster.publish(told, worker_s=charged_s, minimum=self._bounds.minimum)
         self._meter = meter
         seen = observation(counts, workers, now_s=now_s, boots=stopwatch.next)
         return seen, instances, worker_s_total

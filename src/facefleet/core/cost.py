@@ -12,7 +12,9 @@ from facefleet.core.scaling.terms import Billing
 
 _CHARGED = frozenset({WorkerState.PENDING, WorkerState.RUNNING, WorkerState.DRAINING})
 _MONTH_H = 730.0
-_SETTLED_S = 60.0  # in a shorter time what starts and what is rounded up count for more than what goes on
+# In a shorter time what starts and what is rounded up count for more than what goes on.
+_SETTLED_S = 60.0
+_ROUNDED_UP = 10.0  # times
 
 
 def charged(workers: Sequence[Worker]) -> int:
@@ -101,8 +103,8 @@ class Cost:
         per_h: what they cost an hour.
         since_s: Unix time from which the next three are averages; None before there is a history.
         per_1000: cost of 1,000 photos.
-        per_month: projection to 730 hours; in the first minute, of the workers that are there now.
-        managed_per_month: the same for a managed API; None in the first minute.
+        per_month: projection to 730 hours; at first, before the averages have settled, of the workers there now.
+        managed_per_month: the same for a managed API; None at first.
         worker_s, answered: worker-seconds charged and photos answered since the beginning.
         total: what they cost, at today's price.
         managed_total: what a managed API would have cost for the same photos.
@@ -120,7 +122,12 @@ class Cost:
     managed_total: float
 
 
-def cost(workers: int, now: Totals, before: Totals | None, prices: Prices) -> Cost:
+def settled_s(billing: Billing) -> float:
+    """Return after how long averages are more than what starts and what is rounded up."""
+    return max(_SETTLED_S, billing.minimum_s, _ROUNDED_UP * billing.granularity_s)
+
+
+def cost(workers: int, now: Totals, before: Totals | None, prices: Prices, *, settles_s: float = _SETTLED_S) -> Cost:
     """Return what is spent, from the totals now and those of about a day ago.
 
     Args:
@@ -128,6 +135,7 @@ def cost(workers: int, now: Totals, before: Totals | None, prices: Prices) -> Co
         now: the totals now.
         before: earlier totals; None if there are none. Totals that have gone back since are those of another service.
         prices: what is paid.
+        settles_s: over a shorter time than this nothing is projected, see `settled_s`.
     """
     if before is not None and (now.at_s <= before.at_s or now.worker_s < before.worker_s):
         before = None
@@ -136,7 +144,7 @@ def cost(workers: int, now: Totals, before: Totals | None, prices: Prices) -> Co
     per_month = None if per_h is None else per_h * _MONTH_H
     if before is not None:
         months = (now.at_s - before.at_s) / 3600 / _MONTH_H
-        settled = now.at_s - before.at_s >= _SETTLED_S
+        settled = now.at_s - before.at_s >= settles_s
         photos = max(0.0, now.answered - before.answered)
         managed_per_month = photos / 1000 * prices.managed_per_1000 / months if settled else None
         spent = _price(now.worker_s - before.worker_s, prices)

@@ -56,6 +56,7 @@ class Worker:
         since_s: when it entered its state.
         idle_since_s: when it last became idle; None while busy or not running.
         boot_s: how long it took to boot; None before that, and where nobody saw it.
+        run_s: how long it has been charged for, before that is rounded up; None where nobody counts.
     """
 
     worker_id: str
@@ -64,6 +65,7 @@ class Worker:
     jobs: tuple[str, ...] = ()
     idle_since_s: float | None = None
     boot_s: float | None = None
+    run_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,8 @@
 """What the running fleet costs: totals from queue and roster, prices from the settings."""
 
 from facefleet.config import Settings
-from facefleet.core.cost import Cost, Prices, Totals, charged, cost
+from facefleet.core.cost import Cost, Prices, Totals, charged, cost, settled_s
+from facefleet.core.scaling.terms import Billing
 from facefleet.ports import Queue, Roster
 
 _DAY_S = 86_400.0
@@ -26,7 +27,9 @@ async def spending(queue: Queue, roster: Roster, settings: Settings, *, now_s: f
     prices = Prices(
         worker_per_h=settings.worker_price_per_hour or None, managed_per_1000=settings.managed_price_per_1000
     )
-    return cost(charged(await roster.workers()), now, await _oldest(roster, now_s), prices)
+    billing = Billing(minimum_s=settings.minimum_bill_s, granularity_s=settings.bill_granularity_s)
+    before = await _oldest(roster, now_s)
+    return cost(charged(await roster.workers()), now, before, prices, settles_s=settled_s(billing))
 
 
 async def _oldest(roster: Roster, now_s: float) -> Totals | None:

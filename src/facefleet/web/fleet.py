@@ -64,9 +64,9 @@ class CostJson(BaseModel):
     since: datetime | None = Field(description="When the next three averages begin: up to a day ago.")
     per_1000: float | None = Field(description="Cost of 1,000 photos.")
     per_month: float | None = Field(
-        description="Projection to a month of 730 hours; in the first minute, of the workers that are there now."
+        description="Projection to a month of 730 hours; at first, of the workers that are there now."
     )
-    managed_per_month: float | None = Field(description="The same for a managed face API; null in the first minute.")
+    managed_per_month: float | None = Field(description="The same for a managed face API; null at first.")
     worker_hours: float = Field(description="Worker time charged since the beginning.")
     answered: int = Field(description="Requests answered since the beginning, a photo each as a rule.")
     total: float | None = Field(description="Cost since the beginning, at today's price.")

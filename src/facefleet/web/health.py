@@ -91,7 +91,8 @@ async def _workers(service: Service) -> None:
             return
         if silent_s is not None:
             raise Unavailable(f"No worker reports, and no controller has looked at the fleet for {silent_s:.0f} s.")
-    if service.settings.min_workers == 0:
+    minimum = await service.roster.minimum()
+    if (service.settings.min_workers if minimum is None else minimum) == 0:
         return  # the first request starts one
     workers = await service.roster.workers()
     if not any(worker.state is WorkerState.RUNNING for worker in workers):

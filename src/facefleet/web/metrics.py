@@ -8,6 +8,7 @@ of the others.
 import json
 import math
 import re
+from itertools import takewhile
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from facefleet.core.cost import Cost
 from facefleet.core.fleet import WorkerState, in_vain
 from facefleet.errors import Unavailable
-from facefleet.ports import Queue, Roster
+from facefleet.ports import Queue, Recorded, Roster
 from facefleet.usecases.service import Service
 from facefleet.usecases.spending import spending
 
@@ -64,7 +65,10 @@ class Metrics:
             ("action",),
             registry=into,
         )
-        self._last_decision_s: float | None = None
+        for action in ("start", "drain"):
+            self._decisions.labels(action)
+        self._last_decision: Recorded | None = None
+        self._has_looked = False
         self._costs = {
             name: Gauge(f"facefleet_cost_{name}", text, registry=into)
             for name, text in (
@@ -86,7 +90,7 @@ class Metrics:
     async def scrape(self, service: Service) -> bytes:
         """Return everything in Prometheus's text format; without queue and fleet while these cannot be read."""
         try:
-            await self._read(service.queue, service.roster, service.now_s())
+            await self._read(service.queue, service.roster)
             self._show_cost(await spending(service.queue, service.roster, service.settings, now_s=service.now_s()))
         except Unavailable:
             self._jobs.clear()
@@ -95,7 +99,7 @@ class Metrics:
                 gauge.set(math.nan)
         return generate_latest(self._registry)
 
-    async def _read(self, queue: Queue, roster: Roster, now_s: float) -> None:
+    async def _read(self, queue: Queue, roster: Roster) -> None:
         counts = await queue.counts()
         for state, jobs in (("visible", counts.visible), ("in_flight", counts.in_flight), ("dead", counts.dead)):
             self._jobs.labels(state).set(jobs)
@@ -105,20 +109,16 @@ class Metrics:
             self._workers.labels(worker_state.value).set(sum(worker.state is worker_state for worker in workers))
         silent_s = await roster.published_age_s()
         self._silent.set(math.nan if silent_s is None else silent_s)
-        await self._count_decisions(roster, now_s)
+        await self._count_decisions(roster)
 
-    async def _count_decisions(self, roster: Roster, now_s: float) -> None:
+    async def _count_decisions(self, roster: Roster) -> None:
         """Count what was decided since the last scrape; at the first one nothing, or a restart would count it again."""
-        latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT, acting_only=True)
-        # Not what came to nothing, nor what is of a clock that was ahead.
-        known = [(at_s, decision) for at_s, decision, seen in latest if at_s <= now_s and not in_vain(seen)]
-        before_s = self._last_decision_s
-        self._last_decision_s = max((at_s for at_s, _ in known), default=0.0)
-        if before_s is not None:
-            self._last_decision_s = max(before_s, self._last_decision_s)
-        for at_s, decision in known:
-            if before_s is not None and at_s > before_s:
+        latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT, acting_only=True)  # by number: clocks are set
+        since = takewhile(lambda one: one != self._last_decision, latest) if self._has_looked else ()
+        for _, decision, seen in since:
+            if not in_vain(seen):
                 self._decisions.labels("start" if decision.start else "drain").inc()
+        self._last_decision, self._has_looked = (latest[0] if latest else self._last_decision), True
 
     def _show_cost(self, cost: Cost) -> None:
         numbers = {

@@ -124,6 +124,17 @@ async def test_a_fleet_without_a_running_worker_is_not_ready(client, service):
         assert (await other.get("/readyz")).status_code == 200
 
 
+@pytest.mark.parametrize("of_this_node", [0, 1])
+async def test_how_few_workers_are_kept_is_what_the_controller_says(of_this_node):
+    """A web node alone has no such setting of its own, or another."""
+    service = make_service(min_workers=of_this_node)
+    async with client_of(service) as client:
+        await service.roster.publish([], minimum=0)
+        assert (await client.get("/readyz")).status_code == 200
+        await service.roster.publish([], minimum=1)
+        assert (await client.get("/readyz")).status_code == 503
+
+
 @pytest.mark.parametrize("min_workers", [0, 1])
 async def test_a_fleet_that_nobody_has_looked_at_for_long_is_as_its_workers_say(min_workers):
     """The picture of the fleet says "running" for ever once its controller is dead; the workers may be as well."""
@@ -192,8 +203,10 @@ async def test_queue_and_fleet_are_read_when_scraped(idle, photo):
     now_s = time.time()
     before = Decision(start=1, drain=(), reason="before this node was there")
     await service.roster.record(before, at_s=now_s - 60, seen={})
-    assert not any("scaling_decisions_total" in name for name in await metrics_of(client))
-    await service.roster.record(before, at_s=now_s + 7200, seen={})  # by a clock that was ahead
+    numbers = await metrics_of(client)
+    for action in ("start", "drain"):  # told from the beginning, or the first one is no increase
+        assert numbers[f'facefleet_scaling_decisions_total{{action="{action}"}}'] == 0
+    await service.roster.record(before, at_s=now_s + 7200, seen={})  # by a clock that was ahead, and was set since
     for n, (start, drain) in enumerate([(2, ()), (0, ()), (0, ("w",)), (0, ("x",))]):
         await service.roster.record(Decision(start=start, drain=drain, reason="so"), at_s=now_s - 5 + n, seen={})
     refused = {"started": 0.0, "drained": 0.0}
@@ -203,7 +216,7 @@ async def test_queue_and_fleet_are_read_when_scraped(idle, photo):
     assert numbers['facefleet_queue_jobs{state="visible"}'] == 3
     assert numbers['facefleet_workers{state="draining"}'] == 1
     assert numbers['facefleet_workers{state="running"}'] == 0
-    assert numbers['facefleet_scaling_decisions_total{action="start"}'] == 1
+    assert numbers['facefleet_scaling_decisions_total{action="start"}'] == 2
     assert numbers['facefleet_scaling_decisions_total{action="drain"}'] == 2
 
 

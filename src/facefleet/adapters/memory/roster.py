@@ -22,6 +22,7 @@ class MemoryRoster:
         self._told_to_drain: set[str] = set()
         self._workers: tuple[Worker, ...] = ()
         self._published_s: float | None = None
+        self._minimum: int | None = None
         self._worker_s = 0.0
         self._decisions: deque[Recorded] = deque(maxlen=kept_decisions)
         self._led = False
@@ -55,9 +56,9 @@ class MemoryRoster:
         """Leave word for workers that cannot be sent a signal."""
         self._told_to_drain |= set(worker_ids) & self._reports.keys()
 
-    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0) -> float:
+    async def publish(self, workers: Sequence[Worker], *, worker_s: float = 0.0, minimum: int | None = None) -> float:
         """Replace the fleet as all rooms see it; add to the worker-seconds charged and return their total."""
-        self._workers, self._published_s = tuple(workers), self._clock()
+        self._workers, self._published_s, self._minimum = tuple(workers), self._clock(), minimum
         since_s = self._published_s - _TOLD_S
         self._departures = {name: left_s for name, left_s in self._departures.items() if left_s > since_s}
         self._worker_s += worker_s
@@ -70,6 +71,10 @@ class MemoryRoster:
     async def workers(self) -> Sequence[Worker]:
         """Return the fleet as last published."""
         return self._workers
+
+    async def minimum(self) -> int | None:
+        """Return how few workers are kept by whoever published the fleet; None if that is not known."""
+        return self._minimum
 
     async def published_age_s(self) -> float | None:
         """Return how long ago the fleet was last published; None if it never was."""

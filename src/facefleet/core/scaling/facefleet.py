@@ -47,7 +47,7 @@ class FacefleetMemory:
     Attributes:
         spare: idle workers beyond those that waiting requests will take.
         readiness: slots asked for by headroom and return, for one boot back; none from before the work was over.
-        ordered, ordered_s: workers that should be there after the last start, and when it was ordered.
+        ordered, ordered_s: workers that should be there after the last start, until they were, and when it was ordered.
     """
 
     learned: Learned
@@ -108,13 +108,14 @@ class Facefleet:
             spare=spare,
             readiness=ahead,
             purse=purse,
-            ordered=(have + start if start else memory.ordered) - len(drain),
+            ordered=(have + start if start else have if have > there else 0) - len(drain),
             ordered_s=seen.now_s if start else memory.ordered_s,
         )
         does = f"start {start}" if start else f"drain {len(drain)}" if drain else "hold"
         if have > goal and not drain:
             does += self._holding(view, idle, seen.count(WorkerState.RUNNING) - goal)
-        reason = f"{self._because(view, ready, wants, affords)} {goal}, {have} are there or coming: {does}."
+        reason = f"{self._because(view, ready, wants, affords)} {goal}{_bound(goal, max(wants), bounds)}, with {there} "
+        reason += f"there or coming{f' and {have - there} ordered just now' if have > there else ''}: {does}."
         return Decision(start=start, drain=drain, reason=reason), kept
 
     def _view(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> View:
@@ -169,6 +170,8 @@ class Facefleet:
         return f", fewer than {surplus} were spare for {max(view.before.levels.cheapest_s, view.learned.tick_s):.0f} s"
 
     def _paid_s(self, worker: Worker, view: View) -> float:
+        if worker.run_s is not None:
+            return self.billing.paid_for_s(worker.run_s)
         took_s = view.boot_s if worker.boot_s is None else worker.boot_s
         return self.billing.paid_for_s(max(0.0, view.seen.now_s - worker.since_s) + took_s)
 
@@ -182,6 +185,13 @@ class Facefleet:
             f"{aim.at:g} % within {aim.slo_s:g} s needs {wants[0]} against lateness and {wants[1]} "
             f"in readiness{jump}{cap}, so"
         )
+
+
+def _bound(goal: int, want: float, bounds: Bounds) -> str:
+    """Say which bound is the reason for a goal, if one is."""
+    if goal == bounds.maximum < want:
+        return ", the most allowed"
+    return ", the fewest allowed" if goal == bounds.minimum > want else ""
 
 
 def _jumps(view: View) -> Jumps:

@@ -34,16 +34,16 @@ class Hpa:
         have = committed(seen)
         if memory.readings and 0 <= seen.now_s - memory.readings[-1][0] < _SYNC_S:
             return move_to(have, seen, bounds, f"{have} workers until the next sync"), memory
-        running = max(1, seen.count(WorkerState.RUNNING)) * seen.capacity
-        used = min(1.0, seen.in_flight / running)
-        advised = self._advised(used, running / seen.capacity, have)
+        running = seen.count(WorkerState.RUNNING)
+        used = min(1.0, seen.in_flight / (max(1, running) * seen.capacity))
+        advised = self._advised(used, max(1, running), have)
         window = memory.add(seen.now_s, advised, span_s=_SETTLES_S)
         want = max(1, advised if advised >= have else min(have, int(window.peak())))
-        why = f"{used:.0%} of {have} workers used against a target of {_TARGET:.0%}, want {want}"
+        why = f"{used:.0%} of {running} running used, target {_TARGET:.0%}; want {want}, {have} there or coming"
         return move_to(want, seen, bounds, why), window
 
     @staticmethod
-    def _advised(used: float, running: float, have: int) -> int:
+    def _advised(used: float, running: int, have: int) -> int:
         if have and abs(used * running / (have * _TARGET) - 1) <= _TOLERANCE:
             return have
         limit = max(have + _PODS, 2 * have)

@@ -43,6 +43,8 @@ def move_to(want: int, seen: Observation, bounds: Bounds, why: str) -> Decision:
     """
     goal = clamp(want, bounds)
     have = committed(seen)
+    if goal != want:
+        why = f"{why}, at {'most' if goal < want else 'least'} {goal} allowed"
     if goal > have:
         return Decision(start=goal - have, drain=(), reason=f"{why}: start {goal - have}.")
     leaving = idle_workers(seen)[: max(0, seen.count(WorkerState.RUNNING) - goal)]

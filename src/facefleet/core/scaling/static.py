@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from facefleet.core.fleet import Bounds, Decision, Observation
-from facefleet.core.scaling.moves import clamp, committed, move_to
+from facefleet.core.scaling.moves import committed, move_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,5 @@ class Static:
 
     def decide(self, seen: Observation, bounds: Bounds, memory: None) -> tuple[Decision, None]:
         """Replace what is missing."""
-        allowed = clamp(self.workers, bounds)
-        bounded = "" if allowed == self.workers else f", of whom the bounds ask for {allowed}"
-        why = f"{committed(seen)} of {self.workers} workers{bounded}"
+        why = f"{committed(seen)} of {self.workers} workers"
         return move_to(self.workers, seen, bounds, why), memory

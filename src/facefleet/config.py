@@ -248,7 +248,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _budget_of_known_prices(self) -> "Settings":
         if self.budget is not None and not self.worker_price_per_hour:
-            raise ValueError("budget needs worker_price_per_hour, what a worker costs an hour")
+            raise ValueError("budget needs worker_price_per_hour, what a worker costs an hour (--price)")
         if self.budget is not None and self.policy.strip() != type(self).model_fields["policy"].default:
             raise ValueError(f"budget is kept by the policy facefleet alone, not by {self.policy}")
         return self
@@ -373,7 +373,11 @@ def _why(wrong: ErrorDetails) -> str:
 
 def _meant(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}" if near else ""
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 def load(config: Path | None = None, **given: Any) -> Settings:
@@ -391,7 +395,7 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     known = {_PREFIX + name.upper() for name in Settings.model_fields} | {f"{_PREFIX}CONFIG"}
     for name in os.environ:
         if name.startswith(_PREFIX) and name not in known:
-            raise WrongSettings(f"There is no setting {name}{_meant(name, known)}.")
+            raise WrongSettings(_sentence(f"There is no setting {name}{_meant(name, known)}"))
     file = config or Path(os.environ.get(f"{_PREFIX}CONFIG", _FILE))
     reading = _file.set(file)
     try:
@@ -400,6 +404,6 @@ def load(config: Path | None = None, **given: Any) -> Settings:
         raise WrongSettings(f"The settings file {file} is not valid TOML: {error}.") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'together'}: {_why(one)}" for one in error.errors())
-        raise WrongSettings(f"The settings are not right: {wrong}.") from error
+        raise WrongSettings(_sentence(f"The settings are not right: {wrong}")) from error
     finally:
         _file.reset(reading)

@@ -1,12 +1,33 @@
 """Logging: one structured line an event, for people by default, JSON for machines; never a photo or a template."""
 
+import io
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 # psycopg's pool reports each failed attempt to connect; the rooms say once that the database is away, and which waits.
 _REPETITIVE = ("psycopg.pool",)
+
+
+class Forgiving(io.TextIOBase):
+    """A stream whose reader may be gone, or whose disk full: what cannot be written is lost, and no request with it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Let go of what can be let go of."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def configure(*, level: str, json: bool) -> None:
@@ -25,7 +46,7 @@ def configure(*, level: str, json: bool) -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Forgiving(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -1,6 +1,7 @@
 """What `facefleet simulate` reads, and what it says of what it cannot."""
 
 import json
+import re
 import time
 
 import numpy as np
@@ -28,6 +29,15 @@ def simulate(*arguments):
     return CliRunner().invoke(commands, [str(argument) for argument in arguments])
 
 
+def remarks(result):
+    """Return what is said on stderr, but for the line that says what is simulated."""
+    *said, assumed = result.stderr.splitlines()
+    assert re.fullmatch(
+        r"\S+: [\d,]+ requests in [\d,]+ s, work \S+, boot \S+, \d+ to \d+ workers, a look every .*", assumed
+    )
+    return said
+
+
 # Traces
 
 
@@ -50,6 +60,38 @@ def test_a_bad_timestamp_is_named_with_its_line(tmp_path):
     """The third line, and what it begins with."""
     with pytest.raises(InvalidInput, match=r"Line 3 .*'later'"):
         from_csv(written(tmp_path, "TIMESTAMP\n2023-11-16 18:17:03\nlater,4\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("name;at\nann;1\n", r"seconds \(12.5\) or a date and time"),
+        ("1767600000000\n1767600000010\n", "no milliseconds"),
+        ('{"at_s": 1, "seen": {}}\n{"at_s": 2, "seen": {}}\n', "--from-history"),
+    ],
+)
+def test_who_gives_something_else_is_told_what_to_give(tmp_path, text, advice):
+    with pytest.raises(InvalidInput, match=advice):
+        from_csv(written(tmp_path, text))
+
+
+def test_work_and_boot_are_those_of_the_history_unless_they_are_given(tmp_path):
+    """A photo took 50 ms there and a boot three seconds; what else is assumed is said."""
+    seen = {"enqueued_total": 0, "finished_total": 0, "busy_ms_total": 0.0, "boot_s": 2.0}
+    later = {"enqueued_total": 40, "finished_total": 40, "busy_ms_total": 2000.0, "boot_s": 3.0}
+    lines = [
+        {"at_s": 10.0, "seen": seen},
+        {"at_s": 20.0, "seen": later},
+        {"at_s": 30.0, "seen": {"enqueued_total": 40}},
+    ]
+    history = written(tmp_path, "\n".join(map(json.dumps, lines)), "history.jsonl")
+    options = ("--from-history", history, "--policy", "naive", "--seeds", 1)
+    assert simulate(*options).stderr == (
+        "history: 40 requests in 20 s, work exp:0.05, boot 3, 0 to 19 workers, a look every 1 s.\n"
+    )
+    assert "work 2, boot 5," in simulate(*options, "--service", 2, "--boot", 5).stderr
+    plain = written(tmp_path, '{"arrived_s": 1}\n{"arrived_s": 2}\n', "plain.jsonl")
+    assert "work exp:1, boot 1," in simulate("--from-history", plain, "--policy", "naive", "--seeds", 1).stderr
 
 
 def test_an_arrival_at_no_time_is_named_with_its_line(tmp_path):
@@ -200,7 +242,7 @@ def test_the_table_has_a_line_for_each_policy():
     """In the order in which they were named."""
     result = simulate("single", "--policy", "naive,facefleet,clairvoyant,static 2", "--seeds", 2)
     assert result.exit_code == ExitStatus.DONE, result.output
-    assert [line.split("\t")[0] for line in result.output.splitlines()] == [
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
         "policy",
         "naive",
         "facefleet",
@@ -212,7 +254,7 @@ def test_the_table_has_a_line_for_each_policy():
 def test_json_holds_the_same_figures_with_their_intervals():
     """For programs."""
     result = simulate("trickle", "--policy", "naive", "--json", "--duration", "10m", "--price", 0.36)
-    outcome = json.loads(result.output)[0]
+    outcome = json.loads(result.stdout)[0]
     assert outcome["policy"] == "naive"
     assert outcome["cost"]["mean"] == pytest.approx(outcome["instance_s"]["mean"] / 1e4)
     assert outcome["p99_s"]["plus_minus"] > 0
@@ -234,9 +276,9 @@ def test_options_that_shape_no_recorded_workload_are_said_to_be_ignored(tmp_path
     """On stderr, so that the JSON remains one document; nothing is said where none is given."""
     trace = written(tmp_path, "1\n2\n")
     result = simulate(trace, "--rate", 5, "--duration", "1h", "--policy", "naive", "--seeds", 1, "--json")
-    assert result.stderr == "Ignored: --rate, --duration, for trace is a recorded workload.\n"
+    assert remarks(result) == ["Ignored: --rate, --duration, for trace is a recorded workload."]
     assert json.loads(result.stdout)[0]["policy"] == "naive"
-    assert not simulate(trace, "--policy", "naive", "--seeds", 1).stderr
+    assert not remarks(simulate(trace, "--policy", "naive", "--seeds", 1))
 
 
 @pytest.mark.parametrize(
@@ -246,8 +288,8 @@ def test_options_that_shape_no_recorded_workload_are_said_to_be_ignored(tmp_path
 def test_options_that_leave_no_mark_on_a_synthetic_workload_are_said_to_be_ignored(workload, ignored):
     """The rest counts, and is not mentioned."""
     options = ("--rate", 1, "--day", "10m", "--duration", "30m", "--policy", "static 1", "--seeds", 1)
-    assert simulate(workload, *options).stderr == f"Ignored: {ignored}, for {workload} does not depend on that.\n"
-    assert not simulate("diurnal", *options).stderr
+    assert remarks(simulate(workload, *options)) == [f"Ignored: {ignored}, for {workload} does not depend on that."]
+    assert not remarks(simulate("diurnal", *options))
 
 
 @pytest.mark.parametrize("option", ["--capacity", "--max", "--warm", "--seeds"])
@@ -266,7 +308,7 @@ def test_progress_is_shown_by_policy_and_seed_on_a_terminal_only(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     shown = simulate(*arguments)
     assert "naive, seed 2" in shown.stderr
-    assert not quiet.stderr
+    assert not remarks(quiet)
     assert shown.stdout == quiet.stdout
 
 
@@ -331,7 +373,7 @@ def test_a_picture_is_drawn_of_the_runs(tmp_path):
         (("--from-history", "missing.jsonl"), "Cannot read missing.jsonl"),
         ((), "Name one workload"),
         (("steady", "--from-history", "missing.jsonl"), "Name one workload"),
-        (("steady", "--slo", "soon"), "write one like 2s"),
+        (("steady", "--slo", "soon"), "write one like 250ms, 2s"),
         (("steady", "--budget", "3", "--price", "0.1"), "--budget: '3' is no amount"),
         (("steady", "--budget", "3/h"), "needs the --price"),
         (("steady", "--service", "often"), "write SECONDS"),
@@ -438,20 +480,21 @@ def test_a_heading_may_follow_an_empty_line(tmp_path):
 def test_a_fixed_fleet_beyond_the_bounds_is_said_to_be_another():
     """The usual list has one as large as the maximum."""
     result = simulate("single", "--max", 4, "--min", 1, "--policy", "static 19,static 0,static 2", "--seeds", 1)
-    said = result.stderr.splitlines()
-    assert said == ["static 19 is a fleet of 4: see --min and --max.", "static 0 is a fleet of 1: see --min and --max."]
+    assert remarks(result) == [
+        "static 19 is a fleet of 4: see --min and --max.",
+        "static 0 is a fleet of 1: see --min and --max.",
+    ]
     result = simulate("single", "--max", 4, "--seeds", 1)
     assert "static 4" in result.stdout
-    assert result.stderr == ""
+    assert not remarks(result)
 
 
 def test_those_who_keep_no_budget_are_named():
     """Or it would look as if they had."""
     options = ("--budget", "0.1/h", "--price", "0.1", "--seeds", 1)
-    assert simulate("single", *options, "--policy", "facefleet").stderr == ""
-    assert simulate("single", *options, "--policy", "facefleet,naive").stderr == (
-        "The --budget is kept by facefleet alone.\n"
-    )
+    assert not remarks(simulate("single", *options, "--policy", "facefleet"))
+    kept = remarks(simulate("single", *options, "--policy", "facefleet,naive"))
+    assert kept == ["The --budget is kept by facefleet alone."]
 
 
 def test_a_file_with_dollars_in_its_name_can_be_drawn(tmp_path):

@@ -49,7 +49,7 @@ def check_size(experiment: "Experiment", seeds: int) -> None:
             left_out = f", of which --warmup leaves out {warmup_s:g}" if warmup_s else ""
             raise Failure(
                 f"No request of {load.name} is counted with seed {seed}: {load.arrivals_s.size} come in "
-                f"{load.duration_s:g} s{left_out}. Simulate for longer."
+                f"{load.duration_s:g} s{left_out}. {'Shorten --warmup.' if warmup_s else 'Raise --rate or --duration.'}"
             )
 
 

@@ -57,7 +57,8 @@ Slo = Annotated[str | None, typer.Option(metavar="SPAN", help="How long a reques
 At = Annotated[
     float | None, typer.Option("--at", metavar="PERCENT", help="For how many that must hold.  [default: 99]")
 ]
-Budget = Annotated[str | None, typer.Option(metavar="MONEY/h", help="The most to spend; needs a worker's price.")]
+Budget = Annotated[str | None, typer.Option(metavar="MONEY/h", help="The most to spend; needs --price.")]
+Price = Annotated[float | None, typer.Option("--price", metavar="MONEY", help="What a worker costs an hour.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings.  [default: facefleet.toml if it exists]")]
 
 
@@ -77,6 +78,7 @@ def up(
     slo: Slo = None,
     slo_percent: At = None,
     budget: Budget = None,
+    worker_price_per_hour: Price = None,
     queue_url: Queue = None,
     fleet_url: Fleet = None,
     profile: Profile = None,
@@ -113,6 +115,7 @@ def up(
         slo=slo,
         slo_percent=slo_percent,
         budget=budget,
+        worker_price_per_hour=worker_price_per_hour,
         queue_url=queue_url,
         fleet_url=fleet_url,
         profile=profile,
@@ -201,6 +204,7 @@ def controller(
     slo: Slo = None,
     slo_percent: At = None,
     budget: Budget = None,
+    worker_price_per_hour: Price = None,
     queue_url: Queue = None,
     fleet_url: Fleet = None,
     profile: Profile = None,
@@ -226,6 +230,7 @@ def controller(
         slo=slo,
         slo_percent=slo_percent,
         budget=budget,
+        worker_price_per_hour=worker_price_per_hour,
         queue_url=queue_url,
         fleet_url=fleet_url,
         profile=profile,

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facefleet.cli import limits, tables
+from facefleet.cli import limits, outcomes_table, tables
 from facefleet.cli.examples import examples
 from facefleet.cli.exits import Failure
 from facefleet.cli.options import AsJson
@@ -20,21 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from facefleet.lab.simulate.experiment import Experiment
-    from facefleet.lab.simulate.outcome import Estimate, Outcome
+    from facefleet.lab.simulate.outcome import Outcome
     from facefleet.lab.simulate.workload import Workload
 
 commands = typer.Typer()
 _Read = TypeVar("_Read")
 
 _POLICIES = "facefleet,naive,naive+pending,backlog,keda,kpa,hpa,rayserve,static MAX,clairvoyant"
-_DEAR = 10.0  # costs below are shown to four decimals
 _SHORTEST_S = 1e-6  # the times that some spans fit into others must be a number
 _DEAREST = 1e9  # of prices and budgets; the squares of far greater costs end in infinity, which JSON has no word for
 _SHAPING = ("--rate", "--duration", "--day")  # options of synthetic workloads
 _SHAPELESS = {"steady": ("--day",), "spiky": ("--day",), "diurnal": ()}  # of these they leave no mark; else:
 _ONLY_SO_LONG = ("--rate", "--day")
 _USUAL_LOAD = 0.55  # of what the maximum can do, where no rate is given
-_COLUMNS = ("policy", "p50 s", "p95 s", "p99 s", "late %", "instance-s", "cost", "starts", "stops")
 
 
 @commands.command(
@@ -61,8 +59,14 @@ def simulate(
     slo: Annotated[str, typer.Option(metavar="SPAN", help="How long a request may wait.")] = "2s",
     at: Annotated[float, typer.Option(metavar="PERCENT", min=50, max=99.99, help="For how many that must hold.")] = 99,
     budget: Annotated[str | None, typer.Option(metavar="MONEY/h", help="The most to spend.")] = None,
-    service: Annotated[str, typer.Option(metavar="DURATION", help="Work that one request takes.")] = "exp:1",
-    boot: Annotated[str, typer.Option(metavar="DURATION", help="From start to the first request.")] = "1",
+    service: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Work that one request takes.  [default: as in the history, or exp:1]"),
+    ] = None,
+    boot: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="From start to the first request.  [default: as in the history, or 1]"),
+    ] = None,
     stop: Annotated[str, typer.Option(metavar="SPAN", help="From the end of a drain until the place is free.")] = "1s",
     warm: Annotated[int, typer.Option(metavar="N", min=0, max=10_000, help="Stopped workers kept for restart.")] = 0,
     warm_boot: Annotated[str, typer.Option(metavar="DURATION", help="What a restart takes.")] = "1",
@@ -84,11 +88,14 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Simulate scaling rules over a workload: waits, lateness, worker time and cost."""
+    from facefleet.lab.simulate import recording
     from facefleet.lab.simulate.durations import durations, span
     from facefleet.lab.simulate.experiment import Experiment
     from facefleet.lab.simulate.fleet import World
     from facefleet.lab.simulate.workload import Shape
 
+    if (workload is None) == (from_history is None):
+        raise Failure("Name one workload: one of those listed by --help, a CSV file, or --from-history FILE.")
     if minimum > maximum:
         raise Failure(f"--min {minimum} is more than --max {maximum}.")
     names = limits.read_policies(policy, minimum, maximum, budgeted=budget is not None)
@@ -103,6 +110,8 @@ def simulate(
         option for option in _SHAPING if getattr(context.get_parameter_source(option[2:]), "name", "") == "COMMANDLINE"
     ]
     try:
+        told = recording.measured(from_history) if from_history is not None else recording.Measured()
+        service, boot = service or told.service or "exp:1", boot or told.boot or "1"
         work = _read("--service", durations, service)
         if work.mean_s <= 0:
             raise Failure("--service must be longer than nothing.")
@@ -137,15 +146,25 @@ def simulate(
             warmup_s=_read("--warmup", span, warmup),
         )
         limits.check_size(experiment, seeds)
+        tables.say(_assumed(experiment, service, boot))
         outcomes = _compared(experiment, names, seeds)
     except InvalidInput as error:
         raise Failure(error.detail) from error
     if as_json:
         tables.print_json([outcome.to_dict() for outcome in outcomes])
     else:
-        tables.print_table(_COLUMNS, map(_row, outcomes))
+        outcomes_table.show(outcomes, priced=price > 0)
     if plot is not None:
         _plot(experiment, names, plot)
+
+
+def _assumed(experiment: "Experiment", service: str, boot: str) -> str:
+    """Say what is simulated: half of it the user may not have said."""
+    load, bounds = experiment.workload(1), experiment.bounds
+    return (
+        f"{load.name}: {load.arrivals_s.size:,} requests in {load.duration_s:,.0f} s, work {service}, boot {boot}, "
+        f"{bounds.minimum} to {bounds.maximum} workers, a look every {experiment.world.tick_s:g} s."
+    )
 
 
 def _read(option: str, reader: "Callable[[str], _Read]", text: str) -> "_Read":
@@ -173,8 +192,6 @@ def _source(name: str | None, history: Path | None, shape: Any, given: list[str]
     """Return the workload of a seed: a synthetic one, or a recorded one whatever the seed and the options given."""
     from facefleet.lab.simulate import recording, workload
 
-    if (name is None) == (history is None):
-        raise Failure("Name one workload: one of those listed by --help, a CSV file, or --from-history FILE.")
     if history is not None:
         recorded = recording.from_history(history)
     elif name is not None and name not in workload.SYNTHETIC:
@@ -234,23 +251,3 @@ def _plot(experiment: "Experiment", names: list[str], file: Path) -> None:
         raise Failure(error.detail) from error
     except (OSError, ValueError) as error:
         raise Failure(f"{file} cannot be drawn: {error}.") from error
-
-
-def _row(outcome: "Outcome") -> tuple[str, ...]:
-    return (
-        outcome.policy + (f" ({outcome.unanswered} never begun)" if outcome.unanswered else ""),
-        _estimate(outcome.p50_s, 2),
-        _estimate(outcome.p95_s, 2),
-        _estimate(outcome.p99_s, 2),
-        _estimate(outcome.late_percent, 2),
-        _estimate(outcome.instance_s, 0),
-        _estimate(outcome.cost, 2 if outcome.cost.mean >= _DEAR else 4),
-        _estimate(outcome.starts, 0),
-        _estimate(outcome.stops, 0),
-    )
-
-
-def _estimate(value: "Estimate", digits: int) -> str:
-    if not value.plus_minus:
-        return f"{value.mean:,.{digits}f}"
-    return f"{value.mean:,.{digits}f} ±{value.plus_minus:,.{digits}f}"

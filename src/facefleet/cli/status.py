@@ -1,5 +1,6 @@
 """`facefleet status`: the queue and the fleet at one glance."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,4 +52,9 @@ def silence_of_controller(told: dict[str, Any]) -> str:
 
 def _worker(worker: dict[str, Any], seen: str) -> tuple[str, ...]:
     age_s = (datetime.now(UTC) - datetime.fromisoformat(worker["since"])).total_seconds()
-    return worker["id"], seen + worker["state"], f"{age_s:.0f} s", " ".join(worker["jobs"])
+    return worker["id"], seen + worker["state"], f"{age_s:.0f} s", _work(worker["jobs"])
+
+
+def _work(jobs: Sequence[str]) -> str:
+    """Return the job by its id, of several how many there are; --json has all ids."""
+    return tables.counted(len(jobs), "job") if len(jobs) > 1 else "".join(jobs)

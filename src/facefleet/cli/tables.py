@@ -6,34 +6,68 @@ Names come from strangers' photos and folders, so control characters never reach
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from facefleet.core.names import is_printable
 
+_TIGHT = 2  # characters between two columns where a terminal is narrow
+_LONG = 20  # characters that a long column is left at least
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, long: Sequence[str] = ()) -> None:
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    long: Sequence[str] = (),
+    narrow: Iterable[Sequence[str]] | None = None,
+) -> None:
     """Print to stdout: a table on a terminal; otherwise a header and one line a row, cells parted by tabs.
+
+    Where a terminal is too narrow for the table, each row is a list: half a number is a wrong number.
 
     Args:
         long: columns that may take several lines where the terminal is narrow.
+        narrow: shorter rows, shown where those do not fit; that is said.
     """
     shown = [[harmless(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in (columns, *shown):
             typer.echo("\t".join(row))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    console = Console()
+    if narrow is not None and not _fits(columns, shown, long, console.width):
+        say("The terminal is narrow: figures are shown without what they may be out by.")
+        shown = [[harmless(cell) for cell in row] for row in narrow]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=not _fits(columns, shown, long, console.width))
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column not in long)
     for row in shown:
         table.add_row(*map(Text, row))  # Text: a name in [brackets] is no markup
-    Console().print(table)
+    if _fits(columns, shown, long, console.width, between=_TIGHT):
+        console.print(table)
+        return
+    for row in shown:
+        listed = Table.grid(padding=(0, 2))
+        for column, cell in zip(columns, row, strict=True):
+            listed.add_row(Text(column, style="bold"), Text(cell, overflow="fold"))
+        console.print(listed, "")
+
+
+def _fits(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], long: Sequence[str], width: int, *, between: int = 3
+) -> bool:
+    """Return whether a table is no wider than so many characters, with so many between two columns."""
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    least = [min(one, _LONG) if column in long else one for column, one in zip(columns, widths, strict=True)]
+    return sum(least) + between * (len(columns) - 1) + 2 <= width
 
 
 def print_json(document: Any) -> None:
@@ -43,12 +77,13 @@ def print_json(document: Any) -> None:
 
 def complain(sentence: str) -> None:
     """Print what went wrong on stderr."""
-    typer.echo(f"facefleet: {harmless(sentence)}", err=True)
+    say(f"facefleet: {sentence}")
 
 
 def say(sentence: str) -> None:
-    """Print a remark on stderr, so that stdout holds nothing but results."""
-    typer.echo(harmless(sentence), err=True)
+    """Print a remark on stderr, so that stdout holds nothing but results; where nobody reads it, it is lost."""
+    with suppress(OSError):
+        typer.echo(harmless(sentence), err=True)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

@@ -53,8 +53,8 @@ class Billing:
 
 _UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _SPAN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)")
-_RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*/\s*(h|d|month)")
-_PER_H = {"h": 1.0, "d": 1 / 24, "month": 1 / 730}
+_RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*/\s*(h|hour|d|day|month)")
+_PER_H = {"h": 1.0, "hour": 1.0, "d": 1 / 24, "day": 1 / 24, "month": 1 / 730}
 
 
 def seconds(text: str) -> float:
@@ -65,7 +65,7 @@ def seconds(text: str) -> float:
     """
     match = _SPAN.fullmatch(text.strip())
     if match is None or match[2] not in _UNITS_S:
-        raise InvalidInput(f"{text!r} is no span of time; write one like 2s, 250ms, 5m or 1h.")
+        raise InvalidInput(f"{text!r} is no span of time; write one like 250ms, 2s, 5m, 1.5h or 1d.")
     return float(match[1]) * _UNITS_S[match[2]]
 
 

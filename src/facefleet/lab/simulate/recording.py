@@ -16,6 +16,7 @@ from facefleet.lab.simulate.workload import Seconds, Workload
 _MOST_REQUESTS = 50_000_000
 _DIP = 0.5  # of a total; one that is smaller has begun anew, ...
 _LAG = 2  # ... as has one that is not made up for within so many looks, ...
+_MILLISECONDS = 1e11  # more than these are no seconds since 1970
 _LOST = 0.99  # ... unless next to nothing is missing: a node that was killed takes its last seconds along
 
 
@@ -37,13 +38,19 @@ def from_csv(path: Path) -> Workload:
             time_s, date = _timestamp(stamp)
         except ValueError as error:
             if times or heading or _is_number(stamp):
-                raise InvalidInput(f"Line {number} of {path} begins with {stamp!r}, which is no timestamp.") from error
+                raise InvalidInput(
+                    f"Line {number} of {path} begins with {stamp[:40]!r}. {_no_timestamp(stamp)}"
+                ) from error
             heading = True
             continue
         if times and date != dated:
             kinds = ("a date", "plain seconds") if date else ("plain seconds", "a date")
             raise InvalidInput(
                 f"Line {number} of {path} begins with {kinds[0]}, those before with {kinds[1]}; use one."
+            )
+        if time_s >= _MILLISECONDS:
+            raise InvalidInput(
+                f"Line {number} of {path} begins with {stamp!r}: that many seconds? Write no milliseconds."
             )
         dated = date
         times.append(time_s)
@@ -92,6 +99,30 @@ def from_history(path: Path) -> Workload:
             )
         times.extend(np.linspace(before.at_s, now.at_s, int(came), endpoint=False))
     return _recorded(path, np.array(times), span=[reading.at_s for reading in span])
+
+
+class Measured(NamedTuple):
+    """What a history says of its fleet, as `durations` reads it; None where it does not say."""
+
+    service: str | None = None
+    boot: str | None = None
+
+
+def measured(path: Path) -> Measured:
+    """Return the work of a request, exponential of the mean that was measured, and the boot expected at last.
+
+    Raises:
+        InvalidInput: the file cannot be read.
+    """
+    for line in reversed(_lines(path)):
+        try:
+            seen = json.loads(line)["seen"]
+            finished, busy_ms, boot_s = (float(seen[name]) for name in ("finished_total", "busy_ms_total", "boot_s"))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            continue
+        service = f"exp:{busy_ms / finished / 1000:.3g}" if finished > 0 < busy_ms else None
+        return Measured(service=service, boot=f"{boot_s:.3g}" if boot_s > 0 else None)
+    return Measured()
 
 
 class _Reading(NamedTuple):
@@ -145,6 +176,13 @@ def _timestamp(text: str) -> tuple[float, bool]:
         digits = fraction[: len(fraction) - len(fraction.lstrip("0123456789"))]
         date = datetime.fromisoformat(whole + dot + digits[:6] + fraction[len(digits) :])
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp(), True
+
+
+def _no_timestamp(text: str) -> str:
+    """Say what is wrong with what is no time, and what would be one."""
+    if text.startswith("{"):
+        return "A history is read with --from-history."
+    return "A time is seconds (12.5) or a date and time (2026-01-05 10:00:00); it ends at a comma."
 
 
 def _is_number(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from our_rule import BOUNDS, ours
+from our_rule import BOUNDS, EC2, ours, run
 
 from facefleet.core.scaling.service import Service
 from facefleet.core.scaling.terms import Billing, Objective
@@ -95,3 +95,37 @@ def kept(spec):
         waits_s.append(result.waits_s)
         paid_s += result.billed_s
     return np.mean(np.concatenate(waits_s) > 2.0), paid_s
+
+
+@pytest.mark.parametrize(("before_s", "after_s"), [(2.0, 10.0), (2.0, 6.0), (6.0, 1.0)])
+@pytest.mark.parametrize("batch", [0.5, 5])
+def test_a_change_of_what_a_request_takes_is_noticed_within_some_dozens(before_s, after_s, batch):
+    """Another model, or a neighbour on the machine: a mean of a thousand would take an hour of a small load."""
+    rng = np.random.default_rng(4)
+    times = np.concatenate((rng.exponential(before_s, 3000), rng.exponential(after_s, 100)))
+    assert learned(times, batch).mean_s == pytest.approx(after_s, rel=0.35)
+
+
+@pytest.mark.parametrize("spec", ["3", "exp:3", "lognormal:3:2", "lognormal:3:4"])
+@pytest.mark.parametrize("batch", [0.3, 5])
+def test_chance_is_no_change(spec, batch):
+    times = durations(spec).draw(np.random.default_rng(6), 10_000)
+    assert learned(times, batch).measured == 1000
+
+
+def test_one_request_that_takes_very_long_is_no_change():
+    rng = np.random.default_rng(9)
+    service = learned(rng.exponential(1.0, 2000), 2)
+    for _ in range(20):
+        service = service.add(2, float(rng.exponential(1.0, 2).sum()))
+    assert service.add(1, 500.0).measured == 1000
+
+
+def test_the_objective_is_kept_soon_after_work_has_come_to_take_five_times_as_long():
+    """From the second half hour on; by a mean of the last thousand it was an hour and a half."""
+    rng = np.random.default_rng(1)
+    arrivals = np.sort(rng.uniform(0, 6 * 3600, 4320))
+    services = rng.exponential(2.0, arrivals.size)
+    services[arrivals >= 3 * 3600] *= 5
+    result = run(arrivals, services, rule=ours(Objective(slo_s=75.0), EC2), duration_s=6 * 3600, warmup_s=3.5 * 3600)
+    assert np.mean(result.waits_s > 75.0) < 0.01

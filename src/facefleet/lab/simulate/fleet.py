@@ -110,9 +110,12 @@ class SimulatedFleet:
         leaving = [slot for slot in self.slots if slot[1] in numbers]
         self.slots = [slot for slot in self.slots if slot[1] not in numbers]
         heapify(self.slots)
+        last_s: dict[int, float] = {}
+        for free, number, _ in leaving:
+            last_s[number] = max(free, last_s.get(number, now_s))
         for number in numbers:
             place = self._live.pop(number)
-            place.drained_s = max(now_s, *(free for free, owner, _ in leaving if owner == number))
+            place.drained_s = last_s[number]
             place.shown = replace(place.shown, state=WorkerState.DRAINING, since_s=now_s, idle_since_s=None)
             self._leaving[number] = place
             self._ended_s += self._world.billing.billed_s(place.drained_s - place.started_s)

@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         description="Seconds counted for every start of a worker at least, which our rule lets it stay; default on "
         "EC2: 60, as AWS charges.",
     )
-    bill_granularity_s: float = Field(1.0, gt=0, description="Charged time is rounded up to a multiple of this.")
+    bill_granularity_s: float = Field(1.0, ge=0.001, description="Charged time is rounded up to a multiple of this.")
     managed_price_per_1000: float = Field(
         1.0, ge=0, description="What a managed face API charges for 1,000 photos, in the currency of a worker's price."
     )

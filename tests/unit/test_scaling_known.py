@@ -111,7 +111,9 @@ def test_spans_of_time_are_read_as_people_write_them(text, value):
     assert seconds(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize(("text", "value"), [("3/h", 3.0), ("24/d", 1.0), ("730 / month", 1.0)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("3/h", 3.0), ("24/d", 1.0), ("24/day", 1.0), ("3/hour", 3.0), ("730 / month", 1.0)]
+)
 def test_budgets_are_read_per_hour_day_or_month(text, value):
     """A month has 730 hours."""
     assert per_hour(text) == pytest.approx(value)
@@ -123,6 +125,12 @@ def test_budgets_are_read_per_hour_day_or_month(text, value):
 def test_what_is_no_span_or_budget_is_refused_in_one_sentence(read, text):
     """The sentence shows how to write it."""
     with pytest.raises(InvalidInput, match="write one like"):
+        read(text)
+
+
+@pytest.mark.parametrize(("read", "text"), [(seconds, "9" * 400), (per_hour, "9" * 400 + "/h")])
+def test_what_no_number_holds_is_refused(read, text):
+    with pytest.raises(InvalidInput, match="more than a number can be"):
         read(text)
 
 

@@ -393,7 +393,7 @@ def test_a_picture_is_drawn_of_the_runs(tmp_path):
         (("steady", "--price", "1e308"), "1,000,000,000 at most"),
         (("steady", "--slo", "99999d"), "--slo: '99999d' is too long"),
         (("single", "--granularity", f"0.{'0' * 320}1"), "a microsecond at least"),
-        (("single", "--budget", f"{'9' * 400}/h", "--price", "1"), "--budget: '9999"),
+        (("single", "--budget", f"{'9' * 400}/h", "--price", "1"), "--budget: 9999"),
         (("trickle", "--duration", "9999d", "--tick", "9999d"), "trickle for 9,999 days is too long"),
         (("trickle", "--duration", "90d"), "7,776,000 looks of 1 s"),
         (("steady", "--plot", "missing/fleet.png"), "no folder missing"),

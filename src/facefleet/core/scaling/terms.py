@@ -66,7 +66,7 @@ def seconds(text: str) -> float:
     match = _SPAN.fullmatch(text.strip())
     if match is None or match[2] not in _UNITS_S:
         raise InvalidInput(f"{text!r} is no span of time; write one like 250ms, 2s, 5m, 1.5h or 1d.")
-    return float(match[1]) * _UNITS_S[match[2]]
+    return _finite(float(match[1]) * _UNITS_S[match[2]], text)
 
 
 def per_hour(text: str) -> float:
@@ -78,4 +78,10 @@ def per_hour(text: str) -> float:
     match = _RATE.fullmatch(text.strip())
     if match is None:
         raise InvalidInput(f"{text!r} is no amount over time; write one like 3/h, 20/d or 500/month.")
-    return float(match[1]) * _PER_H[match[2]]
+    return _finite(float(match[1]) * _PER_H[match[2]], text)
+
+
+def _finite(value: float, text: str) -> float:
+    if not math.isfinite(value):
+        raise InvalidInput(f"{text[:20]}… is more than a number can be.")
+    return value

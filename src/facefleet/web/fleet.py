@@ -81,7 +81,7 @@ class DecisionsQuery(Parameters):
     """Which decisions."""
 
     limit: int = Field(default=100, ge=1, le=1000)
-    acting_only: bool = Field(default=False, description="Leave out readings where nothing was to be started or drained.")
+    acting_only: bool = Field(default=False, description="Leave out readings with nobody to start or drain.")
 
 
 @router.get("/v1/fleet")

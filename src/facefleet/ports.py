@@ -266,7 +266,10 @@ class Roster(Protocol):
         ...
 
     async def departures(self) -> Mapping[str, float]:
-        """Return who ended in good order in the last ten minutes: worker id -> when, by the clock of `reported_s`."""
+        """Return who ended in good order in the last ten minutes, and did not report since: worker id → when.
+
+        By the clock of `reported_s`.
+        """
         ...
 
     async def reports(self) -> Sequence[WorkerReport]:

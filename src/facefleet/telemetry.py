@@ -13,20 +13,20 @@ _REPETITIVE = ("psycopg.pool",)
 
 
 class Forgiving(io.TextIOBase):
-    """A stream whose reader may be gone, or whose disk full: what cannot be written is lost, and no request with it."""
+    """A stream whose reader may be gone, or its disk full: what cannot be written is lost, and no request with it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         """Write what can be written."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # ValueError: it was closed
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Let go of what can be let go of."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # ValueError: it was closed
             self._stream.flush()
 
 

@@ -408,6 +408,9 @@ async def test_a_worker_that_signed_off_before_its_last_start_has_not_finished_n
     site.clock.passed_s += 30
     await fleet.instances()
     assert site.states()[one] == "running"
+    other = site.fleet()  # takes over, and has never heard of it
+    await other.instances()
+    assert site.states()[one] == "running"
 
 
 @pytest.mark.parametrize(

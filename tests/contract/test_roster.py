@@ -121,6 +121,9 @@ async def test_who_left_is_told_of_for_a_while(bench):
     await bench.elapse(20)
     await bench.roster.publish(())
     assert not await bench.elsewhere.departures()
+    await bench.roster.leave("w")
+    await bench.roster.report(report())
+    assert not await bench.elsewhere.departures()  # it is back
 
 
 async def test_idleness_is_counted_from_the_last_work(bench):

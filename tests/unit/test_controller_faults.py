@@ -223,20 +223,31 @@ async def test_workers_that_nobody_heard_from_for_a_while_have_not_booted_anew()
 
 
 @pytest.mark.parametrize("crashed", [True, False])
-async def test_workers_elsewhere_are_not_replaced_because_the_database_was_away(monkeypatch, crashed):
-    """A crash empties the roster, and in an outage nobody reports; the controller is often the first that is back."""
+@pytest.mark.parametrize("standby", [True, False])
+async def test_workers_elsewhere_are_not_replaced_because_the_database_was_away(monkeypatch, crashed, standby):
+    """A crash empties the roster, and in an outage nobody reports; a controller is often the first that is back."""
     monkeypatch.setattr(loop, "_HEARD_AGAIN_S", 0.5)
+    monkeypatch.setattr(loop, "_STANDBY_S", 0.01)
     house, stop = House("static 1", maximum=3, silent_s=10.0), asyncio.Event()
     far = WorkerReport(worker_id="far", host="elsewhere", pid=1, draining=False, jobs=("j",), finished=0)
     await house.roster.report(far)
     await begin_term(house)
     await house.seconds(3)
-    house.now_s += 15
-    if crashed:
-        house.roster._reports.clear()
-        house.roster._published_s = None
-    running = asyncio.create_task(house.controller.run(stop))
-    await asyncio.sleep(0.1)
+    controller, lead = house.new_controller("static 1") if standby else house.controller, house.roster.lead
+
+    @asynccontextmanager
+    async def away():
+        house.now_s += 15
+        if crashed:
+            house.roster._reports.clear()
+            house.roster._published_s = None
+        house.roster.lead = lead
+        raise Unavailable("It is away.")
+        yield
+
+    house.roster.lead = away
+    running = asyncio.create_task(controller.run(stop))
+    await asyncio.sleep(0.2)
     await house.roster.report(far)
     await asyncio.sleep(0.8)
     stop.set()
@@ -245,13 +256,33 @@ async def test_workers_elsewhere_are_not_replaced_because_the_database_was_away(
     assert "far" in {worker.worker_id for worker in await house.roster.workers()}
 
 
-async def test_the_first_controller_of_a_service_does_not_wait():
+@pytest.mark.parametrize("stopped_s", [0, 3600])
+async def test_an_ordinary_start_does_not_wait(stopped_s):
+    """Of a service that is new, or has been away itself."""
     house, stop = House("static 1"), asyncio.Event()
-    running = asyncio.create_task(house.controller.run(stop))
+    if stopped_s:
+        await house.second()
+        house.now_s += stopped_s
+        house.fleet.places.clear()
+    running = asyncio.create_task(house.new_controller("static 1").run(stop))
     await asyncio.sleep(0.3)
     stop.set()
     await running
-    assert house.fleet.started == 1
+    assert house.fleet.started == 1 + bool(stopped_s)
+
+
+async def test_all_rooms_hear_how_few_are_kept_and_the_rule_for_how_long_each_was_charged_for():
+    seen = []
+
+    class Watching(Greedy):
+        def decide(self, observation, bounds, memory):
+            seen.append([worker.run_s for worker in observation.workers])
+            return super().decide(observation, bounds, memory)
+
+    house = House(Watching(), maximum=2, minimum=1)
+    await house.seconds(10)
+    assert await house.roster.minimum() == 1
+    assert seen[-1] == pytest.approx([9.0, 9.0], abs=1.0)
 
 
 @pytest.mark.parametrize(("jobs", "most"), [(1, 1), (30, 4)])

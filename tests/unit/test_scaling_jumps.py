@@ -238,6 +238,19 @@ def test_who_waits_behind_those_of_a_jump_is_late_as_well():
     assert learned(*jumps, total=12_600) == 0.0  # a fleet that is soon done with them
 
 
+def test_what_is_begun_faster_than_it_comes_is_no_credit_and_a_late_look_makes_nobody_late():
+    looked = {"reckoned_hz": 1.0, "kept_hz": 3.0, "tick_s": 5.0, "horizon_s": 50.0, "most_hz": 2.0, "slo_s": 2.0}
+    known = Jumps().add(0.0, 0, 5, rate_hz=1.0, **looked)
+    for now_s in range(5, 50, 5):  # the rate falls more slowly than what comes
+        known = known.add(float(now_s), 5, 6, rate_hz=9.0, **looked)
+    assert known.waiting == 0
+    known = known.add(50.0, 100, 300, rate_hz=9.0, **looked)
+    assert known.waiting == 185
+    late_look = known.add(650.0, 300, 3300, rate_hz=1.0, **looked)
+    assert late_look.jumps == known.jumps
+    assert late_look.waiting == 0
+
+
 def test_a_look_that_comes_too_late_tells_of_no_jump():
     """Nobody knows when those came of whom it tells."""
     looked = {"rate_hz": 20.0, "reckoned_hz": 1.0, "kept_hz": 3.0, "tick_s": 59.0, "horizon_s": 60.0}

@@ -103,6 +103,9 @@ def test_static_replaces_what_is_missing():
 def test_static_beyond_the_bounds_says_so():
     decision = play(policy("static 99"), [Observation(now_s=0, visible=0, in_flight=0, workers=crew(3))])[0]
     assert decision.reason == "3 of 99 workers, at most 50 allowed: start 47."
+    seen = Observation(now_s=0, visible=0, in_flight=0, workers=crew(2))
+    decision, _ = policy("static 0").decide(seen, Bounds(minimum=2, maximum=9), None)
+    assert decision.reason == "2 of 0 workers, at least 2 allowed: hold."
 
 
 @pytest.mark.parametrize(("text", "value"), [("2s", 2.0), ("250ms", 0.25), ("1.5m", 90.0), ("1h", 3600.0), ("7", 7.0)])

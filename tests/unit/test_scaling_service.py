@@ -98,11 +98,13 @@ def kept(spec):
 
 
 @pytest.mark.parametrize(("before_s", "after_s"), [(2.0, 10.0), (2.0, 6.0), (6.0, 1.0)])
-@pytest.mark.parametrize("batch", [0.5, 5])
+@pytest.mark.parametrize("batch", [0.5, 5, 100])
 def test_a_change_of_what_a_request_takes_is_noticed_within_some_dozens(before_s, after_s, batch):
     """Another model, or a neighbour on the machine: a mean of a thousand would take an hour of a small load."""
     rng = np.random.default_rng(4)
-    times = np.concatenate((rng.exponential(before_s, 3000), rng.exponential(after_s, 100)))
+    times = np.concatenate(
+        (rng.exponential(before_s, int(3000 + 10 * batch)), rng.exponential(after_s, max(100, 3 * batch)))
+    )
     assert learned(times, batch).mean_s == pytest.approx(after_s, rel=0.35)
 
 

@@ -101,7 +101,7 @@ class Ec2Fleet:
         stopped = [machine.instance_id for machine in machines if machine.state == "stopped"]
         started, sold_out = await self._machines.start(stopped[:count])
         now_s = self._now_s()
-        self._launched = {number: at_s for number, at_s in self._launched.items() if now_s - at_s < _UNSEEN_S}
+        self._launched = {number: at_s for number, at_s in self._launched.items() if 0 <= now_s - at_s < _UNSEEN_S}
         taken = {machine.number for machine in machines if machine.state != "shutting-down"} | self._launched.keys()
         free = [number for number in range(1, self._maximum + 1) if number not in taken]
         # A stopped instance can start where it is only; sold out there, it gives its number to one elsewhere.

@@ -28,6 +28,7 @@ _WORKERS: TypeAdapter[tuple[Worker, ...]] = TypeAdapter(tuple[Worker, ...])
 # Idle since the first report without a job after which no job was finished: one that came and went between two
 # heartbeats was work too.
 _REPORT = """
+    WITH back AS (DELETE FROM departures WHERE worker_id = %(worker_id)s)
     INSERT INTO workers (worker_id, host, pid, draining, jobs, finished, reported_at, idle_since)
     VALUES (%(worker_id)s, %(host)s, %(pid)s, %(draining)s, %(jobs)s, %(finished)s, clock_timestamp(),
             CASE WHEN cardinality(%(jobs)s::text[]) = 0 THEN clock_timestamp() END)

@@ -110,7 +110,8 @@ def simulate(
         option for option in _SHAPING if getattr(context.get_parameter_source(option[2:]), "name", "") == "COMMANDLINE"
     ]
     try:
-        told = recording.measured(from_history) if from_history is not None else recording.Measured()
+        lines = [] if from_history is None else recording.lines_of(from_history)
+        told = recording.measured(lines)
         service, boot = service or told.service or "exp:1", boot or told.boot or "1"
         work = _read("--service", durations, service)
         if work.mean_s <= 0:
@@ -122,7 +123,7 @@ def simulate(
             period_s=_positive("--day", day),
         )
         experiment = Experiment(
-            workload=_source(workload, from_history, shape, given),
+            workload=_source(workload, from_history, lines, shape, given),
             service=work,
             world=World(
                 boot=_read("--boot", durations, boot),
@@ -188,12 +189,14 @@ def _compared(experiment: "Experiment", names: list[str], seeds: int) -> "list[O
         return experiment.compare(names, range(1, seeds + 1), begins=begins)
 
 
-def _source(name: str | None, history: Path | None, shape: Any, given: list[str]) -> "Callable[[int], Workload]":
+def _source(
+    name: str | None, history: Path | None, lines: list[str], shape: Any, given: list[str]
+) -> "Callable[[int], Workload]":
     """Return the workload of a seed: a synthetic one, or a recorded one whatever the seed and the options given."""
     from facefleet.lab.simulate import recording, workload
 
     if history is not None:
-        recorded = recording.from_history(history)
+        recorded = recording.from_history(history, lines)
     elif name is not None and name not in workload.SYNTHETIC:
         recorded = (
             recording.from_csv(Path(name))

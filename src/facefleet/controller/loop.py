@@ -68,7 +68,7 @@ class Controller:
         self._unix_s = unix_s
         self._memory: Any = policy.begin()
         self._knows_history = False
-        self._has_led = False
+        self._has_led = self._was_cut_off = False
         self._part = ""
         self._stopwatch: Stopwatch | None = None
         self._stays = Stays(longest_s=_MISSED * tick_s)
@@ -91,6 +91,7 @@ class Controller:
                         await self.tick()
                         await _pause(stop, self._tick_s)
             except Unavailable as error:
+                self._was_cut_off = True
                 log.warning("controller waits", error=error.detail)
             await _pause(stop, _STANDBY_S)
 
@@ -119,8 +120,9 @@ class Controller:
         """
         age_s = await self._roster.published_age_s()
         crashed = age_s is None and await self._roster.decisions(limit=1)
-        if crashed or (self._has_led and (age_s or 0.0) > _UNHEARD_S):
+        if crashed or (self._was_cut_off and (age_s or 0.0) > _UNHEARD_S):
             await _pause(stop, _HEARD_AGAIN_S)
+        self._was_cut_off = False
 
     async def _begin_term(self) -> None:
         """Go on where whoever led before has ended: show the rule what was recorded, and charge for the time between.

@@ -5,6 +5,7 @@ Every web node shows the whole queue and fleet, so over several nodes take the `
 of the others.
 """
 
+import asyncio
 import json
 import math
 import re
@@ -69,6 +70,7 @@ class Metrics:
             self._decisions.labels(action)
         self._last_decision: Recorded | None = None
         self._has_looked = False
+        self._counting = asyncio.Lock()
         self._costs = {
             name: Gauge(f"facefleet_cost_{name}", text, registry=into)
             for name, text in (
@@ -113,12 +115,13 @@ class Metrics:
 
     async def _count_decisions(self, roster: Roster) -> None:
         """Count what was decided since the last scrape; at the first one nothing, or a restart would count it again."""
-        latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT, acting_only=True)  # by number: clocks are set
-        since = takewhile(lambda one: one != self._last_decision, latest) if self._has_looked else ()
-        for _, decision, seen in since:
-            if not in_vain(seen):
-                self._decisions.labels("start" if decision.start else "drain").inc()
-        self._last_decision, self._has_looked = (latest[0] if latest else self._last_decision), True
+        async with self._counting:  # an older list that came later would be counted anew
+            latest = await roster.decisions(limit=_DECISIONS_LOOKED_AT, acting_only=True)  # by number: clocks are set
+            since = takewhile(lambda one: one != self._last_decision, latest) if self._has_looked else ()
+            for _, decision, seen in since:
+                if not in_vain(seen):
+                    self._decisions.labels("start" if decision.start else "drain").inc()
+            self._last_decision, self._has_looked = (latest[0] if latest else self._last_decision), True
 
     def _show_cost(self, cost: Cost) -> None:
         numbers = {

@@ -1,5 +1,6 @@
 """What an operator sees and does."""
 
+import asyncio
 import time
 import uuid
 
@@ -207,12 +208,15 @@ async def test_queue_and_fleet_are_read_when_scraped(idle, photo):
     for action in ("start", "drain"):  # told from the beginning, or the first one is no increase
         assert numbers[f'facefleet_scaling_decisions_total{{action="{action}"}}'] == 0
     await service.roster.record(before, at_s=now_s + 7200, seen={})  # by a clock that was ahead, and was set since
+    numbers = await metrics_of(client)
+    assert numbers['facefleet_scaling_decisions_total{action="start"}'] == 1
     for n, (start, drain) in enumerate([(2, ()), (0, ()), (0, ("w",)), (0, ("x",))]):
         await service.roster.record(Decision(start=start, drain=drain, reason="so"), at_s=now_s - 5 + n, seen={})
     refused = {"started": 0.0, "drained": 0.0}
     await service.roster.record(Decision(start=1, drain=(), reason="so"), at_s=now_s - 1, seen=refused)
-    for _ in range(2):  # a decision is counted once, however often it is read
-        numbers = await metrics_of(client)
+    # A decision is counted once, however often it is read, and by how many at a time.
+    await asyncio.gather(*(metrics_of(client) for _ in range(5)))
+    numbers = await metrics_of(client)
     assert numbers['facefleet_queue_jobs{state="visible"}'] == 3
     assert numbers['facefleet_workers{state="draining"}'] == 1
     assert numbers['facefleet_workers{state="running"}'] == 0

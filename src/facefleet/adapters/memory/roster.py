@@ -30,6 +30,7 @@ class MemoryRoster:
     async def report(self, report: WorkerReport) -> bool:
         """Record a worker's heartbeat; return whether it has been asked to drain."""
         now_s = self._clock()
+        self._departures.pop(report.worker_id, None)
         before = self._reports.get(report.worker_id)
         rests_on = before is not None and not before.jobs and before.finished == report.finished
         idle_since_s = 0.0 if report.jobs else before.idle_since_s if before is not None and rests_on else now_s

@@ -1,2 +1,3 @@
--- How few workers the leading controller keeps: whether nobody there is as it should be. Null of an earlier version.
+-- How few workers the leading controller keeps: whether nobody there is as it should be. Null until a controller has said
+-- so; one of an earlier version leaves what the last one said.
 ALTER TABLE fleet ADD COLUMN minimum integer;

@@ -114,8 +114,9 @@ class Facefleet:
         does = f"start {start}" if start else f"drain {len(drain)}" if drain else "hold"
         if have > goal and not drain:
             does += self._holding(view, idle, seen.count(WorkerState.RUNNING) - goal)
-        reason = f"{self._because(view, ready, wants, affords)} {goal}{_bound(goal, max(wants), bounds)}, with {there} "
-        reason += f"there or coming{f' and {have - there} ordered just now' if have > there else ''}: {does}."
+        unseen = f" and {have - there} ordered just now" if have > there else ""
+        reason = f"{self._because(view, ready, wants, affords)} {goal}"
+        reason += f"{_bound(goal, min(max(wants), affords), bounds)}, with {there} there or coming{unseen}: {does}."
         return Decision(start=start, drain=drain, reason=reason), kept
 
     def _view(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> View:

@@ -49,7 +49,7 @@ class Pace:
         """
         over_s, whole_s = within_s + self.tick_s / 2, requests * self.apart_s
         crowd = self._crowd(requests, over_s)
-        if whole_s > self.patience_s and over_s > whole_s:
+        if over_s > whole_s > 0:
             slowly = requests * self.patience_s / (self.patience_s + over_s - whole_s)
             crowd = min(crowd, max(slowly, self._crowd(self.patience_s / self.apart_s, over_s)))
         return max(1.0, crowd)

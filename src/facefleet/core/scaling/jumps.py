@@ -119,10 +119,10 @@ class Jumps:
             )
             same = bool(jumps) and now_s - jumps[-1].until_s <= horizon_s
             jumps = (*jumps[:-1], jumps[-1].and_then(jump)) if same else (*jumps, jump)[-_REMEMBERED:]
-            waiting = self.waiting + came - enough_hz * tick_s
-        elif self.waiting > slo_s * most_hz and jumps:
+            waiting = max(0.0, self.waiting + came - enough_hz * tick_s)
+        elif then_s < now_s and self.waiting > slo_s * most_hz and jumps:
             jumps = (*jumps[:-1], replace(jumps[-1], behind=jumps[-1].behind + came))
-            waiting = self.waiting + came - most_hz * tick_s
+            waiting = max(0.0, self.waiting + came - most_hz * tick_s)
         return Jumps(jumps=jumps, reckoned=reckoned, kept=kept, waiting=waiting)
 
     def heights_hz(self, now_s: float, total: int, late_share: float, clear_s: float) -> tuple[float, float]:

@@ -67,11 +67,11 @@ class Service:
 
 
 def _latest(looks: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
-    """Return the last of these, with as many requests as tell a change."""
+    """Return the last of these, two at least, with as many requests as tell a change."""
     requests = 0
     for number in range(len(looks) - 1, -1, -1):
         requests += looks[number][0]
-        if requests >= _ENOUGH:
+        if requests >= _ENOUGH and number < len(looks) - 1:
             return looks[number:]
     return looks
 
@@ -85,11 +85,11 @@ def _since_change(known: Service) -> Service:
     """
     mean_s = known.mean_s or 0.0
     requests, spent_s, asked, farthest = 0, 0.0, _FEW, (0, 0.0)
-    for count, took_s in reversed(known.latest):
+    for left, (count, took_s) in zip(range(len(known.latest) - 1, -1, -1), reversed(known.latest), strict=True):
         requests, spent_s = requests + count, spent_s + took_s
         if abs(took_s - count * mean_s) >= abs(farthest[1] - farthest[0] * mean_s):
             farthest = count, took_s
-        if requests < asked:
+        if requests < asked and (left or requests < _FEW):
             continue
         asked = 2 * requests
         rest = _unlike(known, requests - farthest[0], spent_s - farthest[1])

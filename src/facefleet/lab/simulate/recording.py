@@ -30,7 +30,7 @@ def from_csv(path: Path) -> Workload:
     """
     times: list[float] = []
     dated, heading = False, False
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         if not line.strip():
             continue
         stamp = line.split(",", 1)[0].strip().strip('"')
@@ -57,8 +57,8 @@ def from_csv(path: Path) -> Workload:
     return _recorded(path, np.array(times))
 
 
-def from_history(path: Path) -> Workload:
-    """Read arrivals from the service's own history: JSON lines of either form, oldest first.
+def from_history(path: Path, lines: Sequence[str] | None = None) -> Workload:
+    """Read arrivals from the service's own history, or from its lines: JSON of either form, oldest first.
 
     `{"arrived_s": 12.5}` is one request. `{"at_s": 10.0, "seen": {"enqueued_total": 40}}` is a decision as the
     controller records it; the requests enqueued between two of them are spread evenly over the time between. It lasts
@@ -71,7 +71,7 @@ def from_history(path: Path) -> Workload:
     """
     times: list[float] = []
     readings: list[_Reading] = []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(lines_of(path) if lines is None else lines, start=1):
         if not line.strip():
             continue
         try:
@@ -108,16 +108,13 @@ class Measured(NamedTuple):
     boot: str | None = None
 
 
-def measured(path: Path) -> Measured:
-    """Return the work of a request, exponential of the mean that was measured, and the boot expected at last.
-
-    Raises:
-        InvalidInput: the file cannot be read.
-    """
-    for line in reversed(_lines(path)):
+def measured(lines: Sequence[str]) -> Measured:
+    """Return the work of a request, exponential of the mean that was measured, and the boot expected at last."""
+    for line in reversed(lines):
         try:
             seen = json.loads(line)["seen"]
-            finished, busy_ms, boot_s = (float(seen[name]) for name in ("finished_total", "busy_ms_total", "boot_s"))
+            names = ("finished_total", "busy_ms_total", "boot_s")
+            finished, busy_ms, boot_s = (_finite(float(seen[name])) for name in names)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue
         service = f"exp:{busy_ms / finished / 1000:.3g}" if finished > 0 < busy_ms else None
@@ -159,7 +156,12 @@ def _growing(readings: Sequence[_Reading]) -> Iterator[_Reading]:
         yield reading._replace(total=earlier + most)
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """Read the lines of a recording; of a pipe that can be done once.
+
+    Raises:
+        InvalidInput: it cannot be read, or is no text.
+    """
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -174,6 +174,6 @@ def test_no_words_of_a_picture_lie_over_others_or_over_a_curve():
 def test_one_seed_says_nothing_about_how_sure_its_mean_is():
     """JSON's null: 0 would read as certain. The table shows the mean alone."""
     command = ["trickle", "--policy", "naive", "--seeds", "1", "--duration", "10m"]
-    outcome = json.loads(CliRunner().invoke(commands, [*command, "--json"]).output)[0]
+    outcome = json.loads(CliRunner().invoke(commands, [*command, "--json"]).stdout)[0]
     assert outcome["p99_s"]["plus_minus"] is None
     assert "±" not in CliRunner().invoke(commands, command).output

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from our_rule import run
 
 from facefleet.core.fleet import Bounds, Observation
 from facefleet.core.scaling import policy
@@ -415,34 +414,3 @@ def test_idle_workers_are_kept_for_lateness_and_not_for_their_boot(slo_s, idle_s
             _, memory = rule.decide(now, Bounds(minimum=0, maximum=19), memory)
             at_s += 5.0
     assert memory.learned.levels.cheapest_s == kept_s
-
-
-# Crowds: 19 slots and work of a second, within two seconds; a look every five.
-CROWDS = Pace(tick_s=5.0, boot_s=45.0, reach_s=50.0, leave_s=60.0, patience_s=3.0, apart_s=1 / 19)
-
-
-@pytest.mark.parametrize(
-    ("requests", "within_s", "alike"),
-    [(200, 60.0, 12.6), (100, 2.0, 64.7), (100, 5.0, 52.4), (1, 0.0, 1.0), (3, 1.0, 1.42)],
-)
-def test_so_many_at_once_need_as_many_slots_as_a_crowd_over_a_while(requests, within_s, alike):
-    """An album of 200 that comes in a minute takes four slots, no more than a dozen at once; it was taken for 35."""
-    assert CROWDS.at_once(requests, within_s) == pytest.approx(alike, rel=0.01)
-
-
-@pytest.mark.parametrize("within_s", [0.0, 2.0, 10.0, 60.0, 600.0])
-def test_the_more_come_the_more_they_are_alike_to(within_s):
-    alike = [CROWDS.at_once(requests, within_s) for requests in np.arange(1, 4000, 0.5)]
-    assert np.all(np.diff(alike) >= 0)
-    assert np.max(np.diff(alike)) < 3
-    assert np.all(np.array(alike) <= np.arange(1, 4000, 0.5))
-
-
-def test_albums_that_come_over_a_minute_keep_no_more_than_about_what_one_takes():
-    """Two hundred photos within a minute, at random every ten: a fixed fleet of seven just keeps two seconds."""
-    rng = np.random.default_rng(1)
-    begins_s = rng.exponential(600, 60).cumsum()
-    arrivals = np.sort(np.concatenate([begin_s + rng.uniform(0, 60, 200) for begin_s in begins_s[begins_s < 14_400]]))
-    result = run(arrivals, 1.0, duration_s=14_400, warmup_s=7200)
-    assert np.mean(result.waits_s > 2.0) < 0.01
-    assert np.mean([look.running for look in result.looks if look.at_s > 7200]) < 11

@@ -43,19 +43,9 @@ class Pace:
     apart_s: float
 
     def at_once(self, requests: float, within_s: float) -> float:
-        """Return how many requests at once need as many slots as these, who came over so long and half a look.
-
-        A crowd has to wait while the whole fleet is at it; not if it surely comes no faster than the fleet begins it.
-        """
-        over_s, surely_s, whole_s = within_s + self.tick_s / 2, within_s - self.tick_s, requests * self.apart_s
-        crowd = self._crowd(requests, over_s)
-        if surely_s > whole_s > 0:
-            slowly = requests * self.patience_s / (self.patience_s + surely_s - whole_s)
-            crowd = min(crowd, max(slowly, self._crowd(self.patience_s / self.apart_s, over_s)))
-        return max(1.0, crowd)
-
-    def _crowd(self, requests: float, over_s: float) -> float:
-        return requests / (1 + over_s / (self.patience_s + requests * self.apart_s))
+        """Return how many requests at once need as many slots as these, who came over so long and half a look."""
+        over_s = within_s + self.tick_s / 2
+        return max(1.0, requests / (1 + over_s / (self.patience_s + requests * self.apart_s)))
 
 
 @dataclass(frozen=True, kw_only=True)

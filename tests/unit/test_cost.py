@@ -96,6 +96,7 @@ def test_an_unknown_price_makes_no_amounts_up():
         (Billing(minimum_s=30.0), 60.0),
         (Billing(minimum_s=600.0), 600.0),
         (Billing(granularity_s=3600.0), 36_000.0),
+        (Billing(granularity_s=86_400.0), 43_200.0),
     ],
 )
 def test_averages_have_settled_once_what_is_rounded_up_is_little(billing, after_s):

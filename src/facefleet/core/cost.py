@@ -15,6 +15,7 @@ _MONTH_H = 730.0
 # In a shorter time what starts and what is rounded up count for more than what goes on.
 _SETTLED_S = 60.0
 _ROUNDED_UP = 10.0  # times
+_LONGEST_S = 43_200.0  # averages go back no more than a day
 
 
 def charged(workers: Sequence[Worker]) -> int:
@@ -124,7 +125,7 @@ class Cost:
 
 def settled_s(billing: Billing) -> float:
     """Return after how long averages are more than what starts and what is rounded up."""
-    return max(_SETTLED_S, billing.minimum_s, _ROUNDED_UP * billing.granularity_s)
+    return min(_LONGEST_S, max(_SETTLED_S, billing.minimum_s, _ROUNDED_UP * billing.granularity_s))
 
 
 def cost(workers: int, now: Totals, before: Totals | None, prices: Prices, *, settles_s: float = _SETTLED_S) -> Cost:

@@ -121,7 +121,7 @@ class Metrics:
             for _, decision, seen in since:
                 if not in_vain(seen):
                     self._decisions.labels("start" if decision.start else "drain").inc()
-            self._last_decision, self._has_looked = (latest[0] if latest else self._last_decision), True
+            self._last_decision, self._has_looked = (latest[0] if latest else None), True
 
     def _show_cost(self, cost: Cost) -> None:
         numbers = {

@@ -51,6 +51,11 @@ def test_where_the_whole_does_not_fit_the_shorter_rows_are_shown_and_that_is_sai
     assert "terminal is narrow" in tight.err
 
 
+def test_shorter_rows_are_as_harmless(shown_on):
+    shown = shown_on(32, COLUMNS, ROWS, narrow=[("a\x1b[2Jb", "1", "2")])
+    assert "a\N{REPLACEMENT CHARACTER}[2Jb" in shown.out
+
+
 def test_a_long_column_is_folded(shown_on):
     shown = shown_on(50, ("when", "reason"), [("12:44:22", "word " * 30)], long=("reason",))
     assert shown.out.count("word") == 30

@@ -123,6 +123,17 @@ async def test_the_cost_is_told_now_and_on_average(photo):
     assert "facefleet_cost_worker_seconds 9000.0" in metrics
 
 
+async def test_nothing_is_projected_from_an_hour_that_has_just_begun():
+    """It is charged whole: half an hour later it would look like twice the price."""
+    service = make_service(worker_price_per_hour=0.1, bill_granularity_s=3600.0)
+    object.__setattr__(service, "now_s", lambda: NOW_S)
+    async with client_of(service) as client:
+        await charge(service, worker_s=0, at_s=NOW_S - 1800)
+        await charge(service, worker_s=3600, at_s=NOW_S - 10)
+        cost = (await client.get("/v1/fleet/cost")).json()
+    assert (cost["per_month"], cost["managed_per_month"]) == (pytest.approx(73.0), None)
+
+
 async def test_a_reading_of_a_clock_that_was_ahead_begins_no_average():
     """It is the first that was recorded of the last day, and of the next one too."""
     service = make_service(worker_price_per_hour=0.1)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from facefleet.adapters import postgres_roster
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.postgres import Database, apply_migrations, migrate
 from facefleet.adapters.postgres_answers import news
@@ -365,6 +367,27 @@ async def test_a_controller_that_loses_its_connection_no_longer_leads(url):
         with pytest.raises(Unavailable, match="led by was lost"):
             await lead()
         await until_leading(PostgresRoster(other))
+
+
+async def test_a_controller_that_hangs_no_longer_leads(url, monkeypatch):
+    """Nobody would look after the fleet, for as long as it hangs. Once it goes on, it learns that it lost the lead."""
+    monkeypatch.setattr(postgres_roster, "_HUNG_S", 1.0)
+    led, led_by_another = threading.Event(), threading.Event()
+
+    async def lead() -> None:
+        async with Database(url) as database, PostgresRoster(database).lead() as leading:
+            assert leading
+            led.set()
+            led_by_another.wait(SOON_S)  # the whole loop stands still, as that of a process that was stopped
+            await asyncio.sleep(SOON_S)
+
+    hanging = asyncio.create_task(asyncio.to_thread(asyncio.run, lead()))
+    await asyncio.to_thread(led.wait)
+    async with Database(url) as other:
+        await until_leading(PostgresRoster(other))
+        led_by_another.set()
+        with pytest.raises(Unavailable, match="led by was lost"):
+            await hanging
 
 
 async def until_leading(roster) -> None:

@@ -18,10 +18,13 @@ from facefleet.ports import Recorded
 _LEADING = 0x0FACEF2  # advisory lock: one controller leads
 _WATCH_S = 1.0  # how often whoever leads asks whether it still does
 _LOST_S = 5.0  # a connection that does not answer for so long is lost; psycopg then takes as long to cancel
-# A server that is told nothing keeps the lock of a leader whose machine lost its power for two hours.
+_HUNG_S = 30.0  # a leader that asks nothing for so long hangs, and another may lead
+# A server that is told nothing keeps the lock of a leader whose machine lost its power for two hours, and that of one
+# that hangs for ever.
 _KEEPALIVE_OF_SERVER = """
     SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
-           set_config('tcp_keepalives_count', '4', false), set_config('tcp_user_timeout', '30000', false)
+           set_config('tcp_keepalives_count', '4', false), set_config('tcp_user_timeout', '30000', false),
+           set_config('idle_session_timeout', %s::text, false)
 """
 _WORKERS: TypeAdapter[tuple[Worker, ...]] = TypeAdapter(tuple[Worker, ...])
 
@@ -233,7 +236,7 @@ class PostgresRoster:
             if not row or not row[0]:
                 yield False
                 return
-            await connection.execute(_KEEPALIVE_OF_SERVER)
+            await connection.execute(_KEEPALIVE_OF_SERVER, [f"{_HUNG_S:.0f}s"])
             try:
                 # A timeout that never comes by itself: bringing it forward is the way to end this block and no other.
                 async with asyncio.timeout(None) as term:

@@ -367,7 +367,8 @@ def _text(value: Any) -> str:
 
 def _why(wrong: ErrorDetails) -> str:
     if wrong["type"] != "extra_forbidden":
-        return wrong["msg"].removeprefix("Value error, ")
+        given = f", not {wrong['input']:g}" if isinstance(wrong["input"], float | int) and wrong["loc"] else ""
+        return wrong["msg"].removeprefix("Value error, ").removeprefix("Input ") + given
     return f"there is no such setting{_meant(str(wrong['loc'][0]), Settings.model_fields)}"
 
 
@@ -403,7 +404,7 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise WrongSettings(f"The settings file {file} is not valid TOML: {error}.") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'together'}: {_why(one)}" for one in error.errors())
+        wrong = "; ".join(": ".join((*map(str, one["loc"]), _why(one))) for one in error.errors())
         raise WrongSettings(_sentence(f"The settings are not right: {wrong}")) from error
     finally:
         _file.reset(reading)

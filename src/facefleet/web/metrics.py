@@ -78,8 +78,8 @@ class Metrics:
                 ("per_hour", "What the workers that are there now cost an hour; NaN without a price."),
                 ("per_1000", "Cost of 1,000 photos, averaged over a day; NaN without a price or photos."),
                 ("per_month", "Projection of a day to 730 hours; NaN without a price."),
-                ("total", "Cost since the beginning, at today's price; NaN without a price."),
-                ("managed_total", "What a managed face API would have cost for the same photos."),
+                ("spent", "Cost since the beginning, at today's price; NaN without a price."),
+                ("managed", "What a managed face API would have cost for the same photos."),
             )
         }
 
@@ -129,8 +129,8 @@ class Metrics:
             "per_hour": cost.per_h,
             "per_1000": cost.per_1000,
             "per_month": cost.per_month,
-            "total": cost.total,
-            "managed_total": cost.managed_total,
+            "spent": cost.total,
+            "managed": cost.managed_total,
         }
         for name, number in numbers.items():
             self._costs[name].set(math.nan if number is None else number)

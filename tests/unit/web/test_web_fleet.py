@@ -151,7 +151,7 @@ async def test_without_a_price_the_cost_says_how_to_set_one(client, service):
     assert (cost["per_hour"], cost["per_1000"], cost["per_month"], cost["total"]) == (None,) * 4
     assert "FACEFLEET_WORKER_PRICE_PER_HOUR" in cost["note"]
     assert cost["workers"] == 1
-    assert "facefleet_cost_total NaN" in (await client.get("/metrics")).text
+    assert "facefleet_cost_spent NaN" in (await client.get("/metrics")).text
 
 
 async def test_small_amounts_are_told_to_six_digits():

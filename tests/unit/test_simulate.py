@@ -236,6 +236,23 @@ def test_a_comparison_keeps_no_look_of_any_run(monkeypatch):
     assert [run.looks for run in kept] == [(), ()]
 
 
+def test_a_long_run_tells_how_far_it_is():
+    """Two weeks of looks take minutes; a bar that stands still says nothing."""
+    told = []
+    experiment = Experiment(
+        workload=lambda seed: synthetic("steady", Shape(rate_hz=0.1, duration_s=4000.0), seed),
+        service=durations("1"),
+        world=World(),
+        bounds=BOUNDS,
+    )
+    experiment.compare(["naive"], [1, 2], passed=lambda *run: told.append(run))
+    shares = [share for name, seed, share in told if (name, seed) == ("naive", 2)]
+    assert shares[0] == 0.0
+    assert len(shares) >= 4
+    assert shares == sorted(set(shares))
+    assert shares[-1] <= 1.0
+
+
 def test_the_interval_narrows_on_beyond_the_table():
     """Student's t for 31 and for 200 degrees of freedom: 2.0395 and 1.9719."""
     for count, t in ((32, 2.0395), (201, 1.9719)):

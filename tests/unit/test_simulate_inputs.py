@@ -322,7 +322,7 @@ def test_a_wrong_policy_is_refused_before_the_right_ones_are_run():
         bounds=Bounds(minimum=0, maximum=1),
     )
     with pytest.raises(InvalidInput):
-        experiment.compare(["naive", "nave"], [1], begins=lambda *run: begun.append(run))
+        experiment.compare(["naive", "nave"], [1], passed=lambda *run: begun.append(run))
     assert not begun
 
 

@@ -1,12 +1,11 @@
 """`facefleet simulate`: what a scaling rule would do and cost, without a fleet."""
 
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from facefleet.cli import limits, outcomes_table, tables
 from facefleet.cli.examples import examples
@@ -178,15 +177,15 @@ def _read(option: str, reader: "Callable[[str], _Read]", text: str) -> "_Read":
 def _compared(experiment: "Experiment", names: list[str], seeds: int) -> "list[Outcome]":
     """Return what each policy did, with a bar on a terminal while it takes its time."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("simulate", total=len(names) * seeds)
-        done = count()
 
-        def begins(name: str, seed: int) -> None:
-            progress.update(bar, description=f"{name}, seed {seed}", completed=next(done))
+        def passed(name: str, seed: int, share: float) -> None:
+            completed = names.index(name) * seeds + seed - 1 + share
+            progress.update(bar, description=f"{name}, seed {seed}", completed=completed)
 
-        return experiment.compare(names, range(1, seeds + 1), begins=begins)
+        return experiment.compare(names, range(1, seeds + 1), passed=passed)
 
 
 def _source(

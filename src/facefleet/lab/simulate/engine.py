@@ -5,7 +5,7 @@ the ticks cost Python time beyond it. A request's wait ends when a worker begins
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from heapq import heapreplace
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from facefleet.lab.simulate.workload import Seconds, Workload
 _PATIENCE = 10  # a simulation ends, answered or not, after this many times the workload's duration ...
 _GRACE_S = 3600.0  # ... and an hour, but no more than so many looks after its end
 _PATIENT_LOOKS = 1_000_000
+_TOLD_LOOKS = 1_000  # between two reports of how far it is
 
 
 class Look(NamedTuple):
@@ -66,6 +67,7 @@ def simulate(
     world: World,
     seed: int,
     warmup_s: float = 0.0,
+    passed: Callable[[float], None] = lambda _now_s: None,
 ) -> Run:
     """Run a policy over a workload.
 
@@ -78,6 +80,7 @@ def simulate(
         seed: of the boot delays; they are the same for every policy, first start to last.
         warmup_s: requests that arrive before, and worker-seconds, starts and stops before, are not counted, nor is
             the work that is left over from before.
+        passed: is told now and then how much of the time that is simulated is over.
     """
     fleet = SimulatedFleet(world, np.random.default_rng([seed, 2]))
     line = _Line(workload, services_s)
@@ -99,6 +102,8 @@ def simulate(
         fleet.start(min(decision.start, bounds.maximum - fleet.serving), now)
         fleet.drain(decision.drain, now)
         looks.append(_look(seen, decision))
+        if len(looks) % _TOLD_LOOKS == 0:
+            passed(now)
     begun = len(line.begins)
     waits = np.concatenate((np.array(line.begins), np.full(len(line.arrivals) - begun, now))) - workload.arrivals_s
     return Run(

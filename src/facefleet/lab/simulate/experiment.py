@@ -42,8 +42,13 @@ class Experiment:
         workload = self.workload(seed)
         return workload, self.service.draw(np.random.default_rng([seed, 3]), workload.arrivals_s.size)
 
-    def run(self, name: str, seed: int) -> Run:
+    def run(self, name: str, seed: int, *, passed: Callable[[float], None] = lambda _share: None) -> Run:
         """Run one policy once.
+
+        Args:
+            name: of the policy.
+            seed: of everything that chance decides.
+            passed: is told now and then which share of the workload is over.
 
         Raises:
             InvalidInput: there is no policy of this name.
@@ -62,6 +67,7 @@ class Experiment:
             world=self.world,
             seed=seed,
             warmup_s=self.warmup_s,
+            passed=lambda now_s: passed(now_s / max(workload.duration_s, now_s)),
         )
 
     def compare(
@@ -69,14 +75,14 @@ class Experiment:
         names: Sequence[str],
         seeds: Sequence[int],
         *,
-        begins: Callable[[str, int], None] = lambda _name, _seed: None,
+        passed: Callable[[str, int, float], None] = lambda _name, _seed, _share: None,
     ) -> list[Outcome]:
         """Return what each policy did over the seeds, in the order of the names.
 
         Args:
             names: of the policies.
             seeds: one run of each policy a seed.
-            begins: is told the policy and the seed before each run.
+            passed: is told the policy and the seed of a run when it begins, and now and then which share of it is over.
 
         Raises:
             InvalidInput: there is no policy of one of the names; nothing was run.
@@ -86,8 +92,9 @@ class Experiment:
                 self._rule(name)
 
         def run(name: str, seed: int) -> Run:
-            begins(name, seed)
-            return replace(self.run(name, seed), looks=())  # which would fill the memory
+            passed(name, seed, 0.0)
+            run = self.run(name, seed, passed=lambda share: passed(name, seed, share))
+            return replace(run, looks=())  # which would fill the memory
 
         billing = self.world.billing
         return [summarise([run(name, seed) for seed in seeds], self.objective, billing) for name in names]

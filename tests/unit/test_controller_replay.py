@@ -11,6 +11,7 @@ from facefleet.controller.replay import memory_of_history
 from facefleet.core.fleet import Bounds, Decision, Learner, Observation
 from facefleet.core.scaling import policy
 from facefleet.core.scaling.facefleet import Facefleet
+from facefleet.core.scaling.terms import Billing, Objective
 
 DAY_S = 9600.0
 HELD = Decision(start=0, drain=(), reason="")
@@ -85,6 +86,15 @@ async def test_readings_from_the_future_are_left_out():
         await record(roster, from_s=700.0, until_s=900.0, rate_hz=5, total=500)
         memories.append(await memory_of_history(roster, rule, bounds, now_s=1.0, unix_s=1000.0))
     assert memories[0] == memories[1] != rule.begin()
+
+
+async def test_what_was_saved_of_a_budget_is_there_after_a_restart():
+    """Two workers of three that are paid for, for a quarter of an hour; a budget that began anew would have nothing."""
+    roster = MemoryRoster(clock=lambda: 0.0)
+    await record(roster, from_s=0, until_s=910, rate_hz=1, total=0)
+    rule = Facefleet(objective=Objective(budget_per_h=3.0), billing=Billing(price_per_h=1.0))
+    memory = await memory_of_history(roster, rule, Bounds(minimum=0, maximum=9), now_s=0.0, unix_s=1000.0)
+    assert memory.purse.saved == pytest.approx(0.25)
 
 
 async def test_what_is_past_is_learned_as_if_it_had_been_decided():

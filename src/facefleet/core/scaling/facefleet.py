@@ -81,7 +81,10 @@ class Facefleet:
     def learn(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> FacefleetMemory:
         """Return what is known after something that is past; planning for it would take most of the time."""
         view = self._view(seen, bounds, memory)
-        return replace(memory, learned=view.learned.remembered(), jumps=_jumps(view))
+        purse = memory.purse.count(
+            seen.now_s, committed(seen), wanted=0, boot_s=view.boot_s, objective=self.objective, billing=self.billing
+        )
+        return replace(memory, learned=view.learned.remembered(), jumps=_jumps(view), purse=purse)
 
     def decide(self, seen: Observation, bounds: Bounds, memory: FacefleetMemory) -> tuple[Decision, FacefleetMemory]:
         """Answer the three questions; start or drain by the highest answer."""

@@ -2,16 +2,48 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from facefleet.errors import Unavailable
 
 # Open connections are given this long to get their answers once the server stops.
 _GRACE_S = 30
+_HEAD_S = 30.0  # from a connection, or the first byte of a later request, to the end of the request's headers
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, which waits for ever for the rest of a request's headers; a thousand such, and nobody gets in."""
+
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._wait_no_more()
+
+    def _wait_for_head(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._wait_no_more()
+        elif self._waiting is None:
+            self._waiting = self.loop.call_later(_HEAD_S, self.transport.close)
+
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
 
 class _Server(uvicorn.Server):
@@ -46,8 +78,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def serve(app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
     """Answer requests until `stop` is set and every open request has its answer."""
+    _allow_many_connections()
     config = uvicorn.Config(
         app,
+        http=_Protocol,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -61,3 +95,10 @@ async def serve(app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> N
         await stop.wait()
         server.should_exit = True
         await serving
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files, each connection being one, to the highest allowed; often it begins at 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS names no limit and has one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,12 +1,15 @@
 """What PostgreSQL adds to a gallery: indexes for large collections, and deletion from the files."""
 
 import asyncio
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facefleet.adapters.postgres import Database
+from facefleet.adapters.embedded_postgres import EmbeddedPostgres
+from facefleet.adapters.postgres import Database, migrate
 from facefleet.adapters.postgres_gallery import PostgresGallery
 from facefleet.core.faces import Box, EnrolledFace, Template
 
@@ -146,6 +149,44 @@ async def test_deleted_templates_leave_the_table(galleries, database):
     finally:
         await database.run("ALTER TABLE faces RESET (autovacuum_enabled)")
     assert (dead, vacuumed) == (0, vacuumed_before + 1)
+
+
+async def test_a_deleted_template_cannot_be_read_in_the_files_of_the_tables():
+    """A vacuum alone leaves the bytes where they were, until something else takes the room."""
+    with tempfile.TemporaryDirectory(prefix="facefleet-") as folder, EmbeddedPostgres(Path(folder)) as server:
+        await migrate(server.url())
+        async with Database(server.url(), max_connections=1) as database:
+            gallery = PostgresGallery(database)
+            kept, *gone = faces_of("few", 20, 128)
+            await gallery.create_collection("few", model_id="m", tags={})
+            await gallery.enrol([kept, *gone])
+            await gallery.delete_faces("few", [face.face_id for face in gone])
+            await database.run("SELECT pg_stat_force_next_flush()")
+            await gallery.maintain()
+        server.stop()  # what it had in memory is in the files
+        assert await asyncio.to_thread(faces_in, Path(folder) / "data" / "base", [kept, *gone]) == {kept.face_id}
+
+
+def faces_in(folder: Path, faces: list[EnrolledFace]) -> set[str]:
+    """Return whose templates are in some file."""
+    files = [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
+    return {face.face_id for face in faces if any(face.template.vector.tobytes() in file for file in files)}
+
+
+async def test_nobody_waits_for_a_dump_so_that_deleted_faces_are_erased(galleries, database, postgres_url):
+    """The table is written anew another time."""
+    _, gallery, enrolled = galleries
+    await gallery.delete_faces("small", [face.face_id for face in enrolled["small"]])
+    await database.run("SELECT pg_stat_force_next_flush()")
+    file = "SELECT pg_relation_filenode('faces')"
+    before = await database.run(file)
+    async with Database(postgres_url) as other, other.transaction() as dump:
+        await dump.execute("LOCK TABLE faces IN ACCESS SHARE MODE")
+        await gallery.maintain()
+        assert await database.run(file) == before
+    async with asyncio.timeout(60):
+        while await database.run(file) == before:
+            await gallery.maintain()
 
 
 async def dead_rows(database) -> tuple[int, int]:

@@ -57,6 +57,9 @@ _SETTINGS = {
     # Nothing replicates from here, so the log need not say enough for it.
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    # It holds the templates of deleted faces: what is old is removed, and on quiet days grows old within the hour.
+    "wal_recycle": "off",
+    "archive_timeout": "'1h'",
     "log_checkpoints": "off",
     "timezone": "'UTC'",
 }

@@ -3,8 +3,9 @@
 A search scores every face of its collection while these are few, and uses the collection's own HNSW index
 (Malkov and Yashunin, arXiv:1603.09320) once `maintain` has made one.
 
-Deleting deletes rows. PostgreSQL takes them out of its files when it vacuums, which `maintain` sees to; until then, and
-in the write-ahead log until that is recycled, a deleted template can be read by whoever reads the server's files.
+Deleting deletes rows. `maintain` takes them out of the server's files where the table is small, within a minute or two;
+until then, in a large table until new faces take the room, and in the write-ahead log until that is removed, a deleted
+template can be read by whoever reads these files.
 """
 
 from collections.abc import Collection as Items
@@ -40,6 +41,7 @@ class PostgresGallery:
         """
         self._database = database
         self._exact_up_to = exact_up_to
+        self._erased = 0
         self._indexed: set[str] = set()  # as of the last search; a wrong guess costs time, nothing else
 
     async def create_collection(self, collection_id: str, *, model_id: str, tags: Mapping[str, str]) -> Collection:
@@ -196,7 +198,7 @@ class PostgresGallery:
 
     async def maintain(self) -> None:
         """Index collections that have grown large, drop indexes of those that have gone, erase deleted rows."""
-        await maintain(self._database, exact_up_to=self._exact_up_to)
+        self._erased = await maintain(self._database, exact_up_to=self._exact_up_to, erased=self._erased)
 
     async def _rows(self, collection_id: str, statement: Statement, parameters: Parameters) -> list[TupleRow]:
         """Run a statement on one collection; that it yields nothing may mean that the collection does not exist."""

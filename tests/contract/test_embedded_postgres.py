@@ -1,5 +1,6 @@
 """What the embedded server promises."""
 
+import errno
 import os
 import signal
 import stat
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
+from facefleet.adapters.postgres_account import server_account
 from facefleet.errors import Unavailable
 
 
@@ -247,6 +249,48 @@ def test_a_reused_process_number_is_not_taken_for_the_server(postgres_folder):
         EmbeddedPostgres(postgres_folder).url()
     with EmbeddedPostgres(postgres_folder) as server:
         assert answers(server.url())
+
+
+def test_a_lock_that_names_a_process_of_the_same_user_is_no_obstacle(postgres_folder):
+    """After a power cut, or in a copy of the folder, the socket's lock may name whoever has that number by now."""
+    with EmbeddedPostgres(postgres_folder) as server:
+        lock = server.socket().with_name(".s.PGSQL.5432.lock")
+    uid = server_account().uid if os.geteuid() == 0 else None
+    with subprocess.Popen(["sleep", "600"], user=uid) as somebody:
+        lock.write_text(f"{somebody.pid}\n{postgres_folder}/data\n0\n5432\n{postgres_folder}\n")
+        try:
+            with EmbeddedPostgres(postgres_folder) as server:
+                assert answers(server.url())
+        finally:
+            somebody.kill()
+
+
+def test_a_server_that_cannot_be_looked_at_is_not_taken_for_dead(postgres_folder, monkeypatch):
+    """With too many open files nothing can be read; a second server would do harm, and stopping the first one too."""
+    with EmbeddedPostgres(postgres_folder) as server:
+        pid = server_pid(postgres_folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(psutil, "Process", too_many_files)
+            for each in (server.url, server.start):
+                with pytest.raises(Unavailable, match="cannot be told: Too many open files"):
+                    each()
+        assert server_pid(postgres_folder) == pid
+        assert answers(server.url())
+
+
+def too_many_files(_pid: int) -> psutil.Process:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_what_the_server_said_before_it_died_is_kept(postgres_folder):
+    """The next start, or several that fail, would else leave nothing to read of the crash."""
+    with EmbeddedPostgres(postgres_folder) as server:
+        for _ in range(2):
+            died = psutil.Process(server_pid(postgres_folder))
+            died.kill()
+            died.wait(60)
+            server.start()
+    assert (postgres_folder / "log").read_text().count("database system was not properly shut down") == 2
 
 
 def test_a_half_made_database_is_made_anew(postgres_folder):

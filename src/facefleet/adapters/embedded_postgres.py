@@ -42,6 +42,7 @@ _ROLE = "facefleet"
 _START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 30
 _LOOK_AGAIN_S = 0.02
+_LONG_LOG_BYTES = 16 << 20
 _SOCKET_PATH_BYTES = 103  # sun_path on macOS, the shortest
 
 _SETTINGS = {
@@ -216,16 +217,19 @@ class EmbeddedPostgres:
         lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
         self._write(self._data / "facefleet.conf", lines)
         # The process is not ours (checked by the caller), though its number may live again as somebody else's.
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
-        if self._log.exists():
+        for lock in (self._data / "postmaster.pid", self.socket().with_suffix(".5432.lock")):
+            lock.unlink(missing_ok=True)
+        said = self._log.stat().st_size if self._log.exists() else 0
+        if said > _LONG_LOG_BYTES:
             self._log.replace(self._log.with_suffix(".1"))
+            said = 0
         start = ["-D", str(self._data), "-l", str(self._log), "-w", "-t", str(_START_TIMEOUT_S), "-s", "start"]
         until_s = time.monotonic() + _START_TIMEOUT_S
         # Children of a killed server hold its shared memory for a moment more, and the new one refuses to start.
         while (problem := self._run("pg_ctl", *start)) != "":
-            log = self._log.read_text(errors="replace") if self._log.exists() else problem
+            log = self._log.read_bytes()[said:].decode(errors="replace") if self._log.exists() else ""
             if "shared memory block" not in log or time.monotonic() > until_s:
-                raise Unavailable(f"PostgreSQL did not start in {self._folder}: {log[-2000:].strip()}")
+                raise Unavailable(f"PostgreSQL did not start in {self._folder}: {_one_line(log or problem)}")
             time.sleep(_LOOK_AGAIN_S)
 
     def _await_ready(self) -> None:
@@ -236,12 +240,18 @@ class EmbeddedPostgres:
             time.sleep(_LOOK_AGAIN_S)
 
     def _running(self) -> bool:
-        """Return whether the process named by the pid file is this folder's server, not another that got its number."""
+        """Return whether the process named by the pid file is this folder's server, not another that got its number.
+
+        Raises:
+            Unavailable: that cannot be told, as there are too many open files; a second server would do harm.
+        """
         try:
             pid = int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])
             return str(self._data) in psutil.Process(pid).cmdline()
-        except (OSError, ValueError, psutil.Error):
+        except (FileNotFoundError, ProcessLookupError, NotADirectoryError, ValueError, psutil.Error):
             return False
+        except OSError as error:
+            raise Unavailable(f"Whether a database runs in {self._folder} cannot be told: {error.strerror}.") from error
 
     def _socket_folder(self) -> Path:
         """Return the folder itself, or a private one with a short name if its path is too long for a socket."""
@@ -294,7 +304,7 @@ class EmbeddedPostgres:
     def _must_run(self, program: str, *arguments: str, stdin: str = "") -> None:
         problem = self._run(program, *arguments, stdin=stdin)
         if problem:
-            raise Unavailable(f"{program} failed in {self._folder}: {problem[-2000:]}")
+            raise Unavailable(f"{program} failed in {self._folder}: {_one_line(problem)}")
 
     def _run(self, program: str, *arguments: str, stdin: str = "") -> str:
         """Run one of PostgreSQL's programs as the server's account; return what it said if it failed, else nothing."""
@@ -318,6 +328,10 @@ class EmbeddedPostgres:
             )
             said.seek(0)
             return "" if ended.returncode == 0 else said.read() or f"exit status {ended.returncode}"
+
+
+def _one_line(said: str) -> str:
+    return " ".join(said.split())[-2000:]
 
 
 def _binaries() -> Path:

@@ -77,6 +77,8 @@ async def _revive(server: EmbeddedPostgres) -> None:
         try:
             server.url()
         except Unavailable as gone:
-            log.error("database died: starting it again", error=gone.detail)  # noqa: TRY400 the sentence says it all
-            with suppress(Unavailable):  # then it is tried again in a second
+            log.error("database is away: starting it again", error=gone.detail)  # noqa: TRY400 the sentence says it all
+            try:
                 await asyncio.to_thread(server.start)
+            except Exception as error:  # noqa: BLE001 (whatever it is, nobody else would try again)
+                log.error("database not started yet", error=str(error) or repr(error))  # noqa: TRY400

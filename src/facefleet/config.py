@@ -29,6 +29,7 @@ from facefleet.core.addresses import Address, Network, address_and_port, is_loop
 from facefleet.errors import InvalidInput, WrongSettings
 
 _PREFIX = "FACEFLEET_"
+_NAMED = "FACEFLEET_CONFIG"
 _FILE = "facefleet.toml"
 _file: ContextVar[Path] = ContextVar("file that settings are being read from", default=Path(os.devnull))
 # The course's limit: an account's default quota of 20 instances, less the web tier's.
@@ -327,7 +328,7 @@ class Settings(BaseSettings):
         return (
             {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
             | {_PREFIX + name.upper(): _text(value) for name, value in self if value is not None}
-            | {f"{_PREFIX}CONFIG": os.devnull}
+            | {_NAMED: os.devnull}
         )  # what was not set shall not be read from a file either
 
 
@@ -391,18 +392,21 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     Raises:
         WrongSettings: a file is missing or no TOML, a name is unknown, a value is not allowed; it says which.
     """
-    if config is not None and not config.is_file():
-        raise WrongSettings(f"There is no settings file {config}.")
-    known = {_PREFIX + name.upper() for name in Settings.model_fields} | {f"{_PREFIX}CONFIG"}
+    named = config or (Path(os.environ[_NAMED]) if os.environ.get(_NAMED) else None)
+    if named is not None and not named.is_file() and str(named) != os.devnull:
+        raise WrongSettings(f"There is no settings file {named}.")
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | {_NAMED}
     for name in os.environ:
         if name.startswith(_PREFIX) and name not in known:
             raise WrongSettings(_sentence(f"There is no setting {name}{_meant(name, known)}"))
-    file = config or Path(os.environ.get(f"{_PREFIX}CONFIG", _FILE))
+    file = named or Path(_FILE)
     reading = _file.set(file)
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
-    except tomllib.TOMLDecodeError as error:
-        raise WrongSettings(f"The settings file {file} is not valid TOML: {error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongSettings(f"The settings file {file} is not valid TOML, which is UTF-8: {error}.") from error
+    except OSError as error:
+        raise WrongSettings(f"The settings file {file} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         wrong = "; ".join(": ".join((*map(str, one["loc"]), _why(one))) for one in error.errors())
         raise WrongSettings(_sentence(f"The settings are not right: {wrong}")) from error

@@ -31,6 +31,12 @@ def test_a_folder_that_cannot_be_made_is_named_in_a_sentence(tmp_path, folder):
         Objects(folder.format(below=(tmp_path / "file").as_uri()))
 
 
+def test_a_folder_on_another_machine_is_refused():
+    """Two slashes instead of three would put the photos into a folder at the root of this one."""
+    with pytest.raises(WrongSettings, match="a folder's URL has three slashes"):
+        Objects("file://photos/x")
+
+
 def test_a_folder_of_ours_that_others_can_read_is_closed(tmp_path):
     """One that an earlier release, or somebody's umask, made."""
     tmp_path.chmod(0o755)

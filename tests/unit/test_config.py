@@ -158,3 +158,18 @@ def test_a_start_counts_for_half_a_minute_and_on_ec2_for_what_aws_charges():
     assert load().minimum_bill_s == 30
     assert load(fleet_url="ec2://workers").minimum_bill_s == 60
     assert load(fleet_url="ec2://workers", minimum_bill_s=0).minimum_bill_s == 0
+
+
+def test_a_settings_file_that_is_missing_is_named_whoever_named_it(monkeypatch, tmp_path):
+    """Else a service would begin with defaults and say nothing."""
+    monkeypatch.setenv("FACEFLEET_CONFIG", str(tmp_path))
+    with pytest.raises(WrongSettings, match=f"There is no settings file {tmp_path}"):
+        load()
+
+
+def test_a_settings_file_in_another_encoding_is_refused_in_a_sentence(tmp_path):
+    """TOML is UTF-8."""
+    file = tmp_path / "facefleet.toml"
+    file.write_bytes('policy = "k\xf6ln"'.encode("latin-1"))
+    with pytest.raises(WrongSettings, match="is not valid TOML, which is UTF-8"):
+        load(file)

@@ -40,6 +40,8 @@ class Objects:
 
     def __init__(self, url: str, *, region: str | None = None, kms_key: str | None = None) -> None:
         parts = urlsplit(url)
+        if parts.scheme == "file" and parts.netloc:
+            raise WrongSettings(f"{url} names a machine; a folder's URL has three slashes: file:///folder.")
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
         if self._folder is not None:
             _make(self._folder)

@@ -49,7 +49,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (psycopg.OperationalError, PoolTimeout, PoolClosed) as exc:
-        raise Unavailable("The database does not answer.") from exc
+        why = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
+        raise Unavailable(f"The database does not answer{f': {why}' if why else ''}.") from exc
     except ON_STANDBY as exc:
         raise Unavailable("The database takes no writes: it is a standby by now, or set to be read only.") from exc
     except psycopg.Error as exc:

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 # A worker that ends this soon after its start, unasked, would end again: the next start waits, longer each time.
 _STILLBORN_S = 10.0
 _MOST_BACKOFF_S = 30.0
+_SHORT_PAUSE_S = 2.0  # is waited for: whoever is sent away comes again after ten seconds
 # Longest a closing fleet waits for work in progress; a photo takes a second, a stalled one ends itself after a minute.
 _DRAIN_S = 75.0
 # A worker that reports no more hangs, or was stopped: it counts, and does nothing. One that never did may be making its
@@ -81,13 +82,16 @@ class ProcessFleet:
         return [_instance(worker_id, child) for worker_id, child in self._children.items()]
 
     async def start(self, count: int) -> Sequence[str]:
-        """Start processes; none while workers that just ended by themselves make it pointless.
+        """Start processes, a moment later or none while workers that just ended by themselves make it pointless.
 
         Raises:
             Unavailable: the system refuses the first process; if it refuses a later one, there are fewer.
         """
-        if 0 < self._not_before_s - self._now_s() <= _MOST_BACKOFF_S:  # farther ahead, the clock was set back
+        pause_s = self._not_before_s - self._now_s()
+        if _SHORT_PAUSE_S < pause_s <= _MOST_BACKOFF_S:  # farther ahead, the clock was set back
             return []
+        if 0 < pause_s <= _SHORT_PAUSE_S:
+            await asyncio.sleep(pause_s)
         started: list[str] = []
         for _ in range(count):
             try:

@@ -4,8 +4,10 @@
 `errors.py`, or the phrase run together (`MethodNotAllowed`) where HTTP itself is the matter.
 """
 
+import math
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -45,6 +47,8 @@ STATUS: dict[type[errors.FacefleetError], int] = {
 
 # RFC 9110's phrases where Python before 3.13 has those of its predecessor.
 _PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+_QUIET_S = 60.0
 
 # Nobody reads this one; nginx's number for it keeps the metrics honest.
 CLIENT_CLOSED_REQUEST = 499
@@ -94,6 +98,28 @@ def response(
     return JSONResponse(problem.model_dump(), status, headers, media_type=MEDIA_TYPE)
 
 
+class Refused:
+    """Says in the log, once a minute at most, how many requests were told to come again later, and why the latest was.
+
+    Who runs the service learns of a full disk by that: clients have the reason, and keep it to themselves.
+    """
+
+    def __init__(self, *, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._requests = 0
+        self._said_s = -math.inf
+
+    def note(self, why: str) -> None:
+        """Count one more."""
+        self._requests += 1
+        if self._now_s() - self._said_s >= _QUIET_S:
+            log.warning("requests told to come again later", requests=self._requests, latest=why)
+            self._requests, self._said_s = 0, self._now_s()
+
+
+refused = Refused()
+
+
 class UnexpectedErrors:
     """Answers 500 for what no handler knows, with an id under which the log has the whole story."""
 
@@ -126,6 +152,8 @@ async def _on_error(request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         raise error  # to UnexpectedErrors: its detail is for us, not for the client
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        refused.note(error.detail)
     return response(request.scope["path"], status, error.detail, code=type(error).__name__, headers=headers)
 
 

@@ -17,11 +17,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from facefleet.errors import FacefleetError
+from facefleet.errors import FacefleetError, Unavailable
 from facefleet.usecases.search import Searcher
 from facefleet.usecases.service import Service
 from facefleet.web.metrics import Metrics
 from facefleet.web.photos import Uploads
+from facefleet.web.problems import refused
 from facefleet.web.rekognition.access import Access
 from facefleet.web.rekognition.call import Backing, Call
 from facefleet.web.rekognition.idempotency import once
@@ -84,6 +85,8 @@ class Rekognition:
         except Refusal as refusal:
             response = _refused(refusal)
         except FacefleetError as error:
+            if isinstance(error, Unavailable):
+                refused.note(error.detail)
             response = _refused(refusal_of(error))
             if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
                 log.exception("request failed", request_id=request_id)

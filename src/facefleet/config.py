@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL 14+ with pgvector to use instead of the embedded server (`postgresql://…`), "
+        description="PostgreSQL 14+ with pgvector 0.8+ to use instead of the embedded server (`postgresql://…`), "
         "or the `database.pem` of another machine's (`file:///…`).",
     )
     database_listen: str | None = Field(

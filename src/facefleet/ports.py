@@ -9,6 +9,7 @@ from collections.abc import Collection as Items
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
+from facefleet.core.centroid import Centroid
 from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
 from facefleet.core.fleet import Decision, Instance, Worker, WorkerReport
 from facefleet.core.jobs import Answer, DeadLetter, Job, JobStatus, Lease, QueueCounts
@@ -171,9 +172,18 @@ class Gallery(Protocol):
         ...
 
     async def search(
-        self, collection_id: str, probes: Sequence[Template], *, limit: int, min_score: float = -1.0
+        self,
+        collection_id: str,
+        probes: Sequence[Template],
+        *,
+        limit: int,
+        min_score: float = -1.0,
+        named_except: Items[str] | None = None,
     ) -> Sequence[Sequence[Candidate]]:
         """Return for each probe the `limit` best faces, best first, without templates.
+
+        Args:
+            named_except: if given, only faces that belong to a person, and to none of these.
 
         Raises:
             IncompatibleTemplates: a probe is not of the collection's model.
@@ -198,6 +208,10 @@ class Gallery(Protocol):
 
     async def person_templates(self, collection_id: str, person: str) -> Sequence[Template]:
         """Return the templates of a person's faces."""
+        ...
+
+    async def centroids(self, collection_id: str, persons: Items[str]) -> Mapping[str, Centroid]:
+        """Return the means of these persons' templates; who has none, or is not there, is left out."""
         ...
 
     async def maintain(self) -> None:

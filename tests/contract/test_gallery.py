@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facefleet.core.centroid import centroid
 from facefleet.core.faces import Box, EnrolledFace, Pose, Quality, Template
 from facefleet.errors import AlreadyExists, IncompatibleTemplates, NotFound
 
@@ -119,6 +120,8 @@ class TestCollections:
             gallery.persons("nowhere", limit=1),
             gallery.assign("nowhere", ["face-0001"], "Ada"),
             gallery.person_templates("nowhere", "Ada"),
+            gallery.centroids("nowhere", ["Ada"]),
+            gallery.centroids("nowhere", []),
         ]
         for call in calls:
             with pytest.raises(NotFound):
@@ -250,6 +253,27 @@ class TestSearch:
         (everyone,) = await gallery.search("staff", [strange], limit=100)
         assert len(everyone) == 10
 
+    async def test_named_faces_can_be_searched_alone(self, gallery):
+        """Nobody's faces take no place among the best, nor do those of persons who are not wanted."""
+        probe = a_template()
+        owners = [None, None, "Ada", "Ada", "Grace", None, "Mary"]
+        faces = [
+            a_face(n, person=person, template=a_template(probe.vector + 0.1 * n * unit(RNG.normal(size=128))))
+            for n, person in enumerate(owners)
+        ]
+        await gallery.enrol(faces)
+
+        async def found(limit, named_except, min_score=-1.0):
+            probes = [probe, faces[6].template]
+            near, _ = await gallery.search("staff", probes, limit=limit, min_score=min_score, named_except=named_except)
+            return [candidate.face.face_id for candidate in near]
+
+        assert await found(3, []) == ["face-0002", "face-0003", "face-0004"]
+        assert await found(3, {"Ada", "Nobody"}) == ["face-0004", "face-0006"]
+        assert await found(3, ["Ada", "Grace", "Mary"]) == []
+        assert await found(3, None) == ["face-0000", "face-0001", "face-0002"]
+        assert await found(3, [], min_score=0.97) == ["face-0002"]
+
     async def test_collections_do_not_see_each_other(self, gallery):
         """A search finds the faces of its own collection only, of whatever model the others are."""
         await gallery.create_collection("visitors", model_id="arc-512", tags={})
@@ -355,3 +379,21 @@ class TestPersons:
         assert list(await gallery.person_templates("staff", "Mary")) == []
         with pytest.raises(NotFound):
             await gallery.person_templates("staff", "Nobody")
+
+    async def test_the_means_of_persons_can_be_had_at_once(self, gallery):
+        """Each is the mean of that person's templates; who is gone or has no faces is no error, and has no mean."""
+        ada = [a_face(n, person="Ada") for n in range(3)]
+        grace = [a_face(4, person="Grace")]
+        both_ways = a_template()
+        nowhere = [a_face(5, person="Mary", template=both_ways)]
+        nowhere += [a_face(6, person="Mary", template=replace(both_ways, vector=-both_ways.vector))]
+        await gallery.enrol([*ada, *grace, *nowhere, a_face(7, person="Emmy"), a_face(8)])
+        await gallery.create_person("staff", "Hedy")
+        means = await gallery.centroids("staff", ["Ada", "Grace", "Mary", "Hedy", "Nobody"])
+        assert means.keys() == {"Ada", "Grace"}
+        for person, faces in (("Ada", ada), ("Grace", grace)):
+            expected = centroid([face.template for face in faces])
+            assert means[person].model_id == expected.model_id == MODEL
+            assert means[person].mean.dtype == np.float32
+            np.testing.assert_allclose(means[person].mean, expected.mean, atol=1e-7)
+        assert await gallery.centroids("staff", []) == {}

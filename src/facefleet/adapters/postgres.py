@@ -235,6 +235,9 @@ async def _configure(connection: psycopg.AsyncConnection[TupleRow]) -> None:
     register_vector_info(connection, vector)
     # How many nearest an index search looks at, hence the most it returns (see postgres_gallery_index).
     await connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}".encode())
+    # It goes on (for `hnsw.max_scan_tuples`, 20,000 of them) while faces that are not wanted, or no longer there, leave
+    # it short. Not in strict order, which leaves out what comes late: a search sorts what it gets.
+    await connection.execute("SET hnsw.iterative_scan = relaxed_order")
 
 
 async def _check(connection: psycopg.AsyncConnection[TupleRow]) -> None:

@@ -1,7 +1,8 @@
 """The gallery in PostgreSQL, searched by pgvector.
 
 A search scores every face of its collection while these are few, and uses the collection's own HNSW index
-(Malkov and Yashunin, arXiv:1603.09320) once `maintain` has made one.
+(Malkov and Yashunin, arXiv:1603.09320) once `maintain` has made one. A search for named faces reads the index past the
+others, up to 20,000 faces, unless the database estimates that scoring those with names is less work.
 
 Deleting deletes rows. `maintain` takes them out of the server's files where the table is small, within a minute or two;
 until then, in a large table until new faces take the room, and in the write-ahead log until that is removed, a deleted
@@ -10,7 +11,7 @@ template can be read by whoever reads these files.
 
 from collections.abc import Collection as Items
 from collections.abc import Mapping, Sequence
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -19,7 +20,16 @@ from psycopg.types.json import Jsonb
 from facefleet.adapters import postgres_gallery_sql as sql
 from facefleet.adapters.postgres import Database, Parameters, Statement
 from facefleet.adapters.postgres_gallery_index import INDEX_LIMIT, maintain
-from facefleet.adapters.postgres_gallery_rows import face_of, face_row, faces_of, page_of, template_of
+from facefleet.adapters.postgres_gallery_rows import (
+    centroids_of,
+    collection_of,
+    face_of,
+    face_row,
+    faces_of,
+    page_of,
+    template_of,
+)
+from facefleet.core.centroid import Centroid
 from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
 from facefleet.core.galleries import check_model, merge
 from facefleet.errors import AlreadyExists, NotFound
@@ -64,12 +74,12 @@ class PostgresGallery:
         rows = await self._database.run(sql.COLLECTION, [collection_id])
         if not rows:
             raise _no_collection(collection_id)
-        return _collection(rows[0])
+        return collection_of(rows[0])
 
     async def collections(self, *, limit: int, after: str | None = None) -> Page[Collection]:
         """List by name."""
         rows = await self._database.run(sql.COLLECTIONS, [after or "", limit + 1])
-        return page_of([_collection(row) for row in rows], limit, lambda collection: collection.collection_id)
+        return page_of([collection_of(row) for row in rows], limit, lambda collection: collection.collection_id)
 
     async def set_tags(self, collection_id: str, tags: Mapping[str, str]) -> None:
         """Replace the tags."""
@@ -126,7 +136,13 @@ class PostgresGallery:
         return faces_of(await self._rows(collection_id, sql.DELETE_FACES, [collection_id, list(face_ids)]))
 
     async def search(
-        self, collection_id: str, probes: Sequence[Template], *, limit: int, min_score: float = -1.0
+        self,
+        collection_id: str,
+        probes: Sequence[Template],
+        *,
+        limit: int,
+        min_score: float = -1.0,
+        named_except: Items[str] | None = None,
     ) -> Sequence[Sequence[Candidate]]:
         """Search for all probes in one round trip."""
         if not probes:
@@ -134,12 +150,12 @@ class PostgresGallery:
             return []
         model_ids = {probe.model_id for probe in probes}
         use_index = collection_id in self._indexed and limit <= INDEX_LIMIT
-        statement = sql.search(collection_id, len(probes), len(probes[0].vector) if use_index else None)
-        parameters = {f"probe{n}": probe.vector for n, probe in enumerate(probes)}
-        rows = await self._database.run(
-            statement,
-            parameters | {"model_id": min(model_ids), "limit": limit, "min_score": min_score},
+        statement = sql.search(
+            collection_id, len(probes), len(probes[0].vector) if use_index else None, named=named_except is not None
         )
+        parameters = {f"probe{n}": probe.vector for n, probe in enumerate(probes)}
+        bounds = {"limit": limit, "min_score": min_score, "named_except": list(named_except or ())}
+        rows = await self._database.run(statement, parameters | bounds | {"model_id": min(model_ids)})
         if not rows:
             raise _no_collection(collection_id)
         model_id, indexed = rows[0][:2]
@@ -196,6 +212,10 @@ class PostgresGallery:
             raise _no_person(collection_id, person)
         return [template_of(vector, model_id) for model_id, vector in rows if vector is not None]
 
+    async def centroids(self, collection_id: str, persons: Items[str]) -> Mapping[str, Centroid]:
+        """Let the database average the templates of each."""
+        return centroids_of(await self._rows(collection_id, sql.CENTROIDS, [collection_id, list(persons)]))
+
     async def maintain(self) -> None:
         """Index collections that have grown large, drop indexes of those that have gone, erase deleted rows."""
         self._erased = await maintain(self._database, exact_up_to=self._exact_up_to, erased=self._erased)
@@ -227,18 +247,6 @@ async def _enrolled(
     }
     rows = await (await connection.execute(sql.ENROLLED, parameters, binary=True)).fetchall()
     return [face_of(row, model_id=model_id) for row in rows]
-
-
-def _collection(row: Sequence[Any]) -> Collection:
-    collection_id, model_id, created_s, faces, persons, tags = row
-    return Collection(
-        collection_id=collection_id,
-        model_id=model_id,
-        created_s=created_s,
-        faces=faces,
-        persons=persons,
-        tags=tags,
-    )
 
 
 def _no_collection(collection_id: str) -> NotFound:

@@ -1,14 +1,28 @@
-"""Faces as rows of a table, and back."""
+"""Collections and faces as rows of tables, and back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from pgvector import Vector
 
-from facefleet.core.faces import Box, EnrolledFace, Page, Pose, Quality, Template
+from facefleet.core.centroid import Centroid, centroid_at
+from facefleet.core.faces import Box, Collection, EnrolledFace, Page, Pose, Quality, Template
 
 T = TypeVar("T")
+
+
+def collection_of(row: Sequence[Any]) -> Collection:
+    """Return the collection of a row of the statement COLLECTION."""
+    collection_id, model_id, created_s, faces, persons, tags = row
+    return Collection(
+        collection_id=collection_id,
+        model_id=model_id,
+        created_s=created_s,
+        faces=faces,
+        persons=persons,
+        tags=tags,
+    )
 
 
 def face_row(face: EnrolledFace) -> Sequence[Any]:
@@ -64,6 +78,12 @@ def faces_of(rows: Sequence[Sequence[Any]]) -> Sequence[EnrolledFace]:
 def template_of(vector: Vector, model_id: str) -> Template:
     """Return a template; its vector is (D,) float32."""
     return Template(model_id=model_id, vector=np.array(vector.to_numpy(), dtype=np.float32))
+
+
+def centroids_of(rows: Sequence[Sequence[Any]]) -> Mapping[str, Centroid]:
+    """Return the means by person; templates that cancel out have none."""
+    means = {person: centroid_at(np.array(mean.to_numpy(), np.float32), model_id) for person, model_id, mean in rows}
+    return {person: mean for person, mean in means.items() if mean is not None}
 
 
 def page_of(items: Sequence[T], limit: int, name: Callable[[T], str]) -> Page[T]:

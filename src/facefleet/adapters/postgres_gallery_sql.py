@@ -85,6 +85,10 @@ PERSON_TEMPLATES = """
     LEFT JOIN faces USING (collection_id, person)
     WHERE collection_id = %s AND person = %s ORDER BY face_id
 """
+CENTROIDS = """
+    SELECT person, model_id, avg(template) FROM faces JOIN collections USING (collection_id)
+    WHERE collection_id = %s AND person = ANY (%s) GROUP BY person, model_id
+"""
 
 # One row at least for a collection that exists. The score is the inner product, on unit vectors the cosine.
 _SEARCH = SQL(
@@ -100,15 +104,16 @@ _SEARCH_ONE = SQL(
     f"""
     SELECT {{n}} AS n, near.* FROM (
         SELECT {FACE}, -({{template}} <#> {{probe}}) AS score FROM faces
-        WHERE faces.collection_id = {{collection_id}} AND collections.model_id = %(model_id)s
+        WHERE faces.collection_id = {{collection_id}} AND collections.model_id = %(model_id)s {{named}}
         ORDER BY {{template}} <#> {{probe}} LIMIT %(limit)s
     ) AS near WHERE score >= %(min_score)s
     """  # noqa: S608
 )
+_NAMED = SQL("AND person IS NOT NULL AND person <> ALL (%(named_except)s)")
 
 
 @lru_cache(maxsize=256)
-def search(collection_id: str, probes: int, index_size: int | None) -> bytes:
+def search(collection_id: str, probes: int, index_size: int | None, *, named: bool) -> bytes:
     """Return the statement that searches for so many probes, by the index on templates of a size or by none.
 
     It names the collection, since each has an index of its own; putting it together takes as long as a small search.
@@ -116,7 +121,13 @@ def search(collection_id: str, probes: int, index_size: int | None) -> bytes:
     template = SQL("template") if index_size is None else indexed_template(index_size)
     collection = Literal(collection_id)
     one_by_one = SQL(" UNION ALL ").join(
-        _SEARCH_ONE.format(n=Literal(n), probe=Placeholder(f"probe{n}"), template=template, collection_id=collection)
+        _SEARCH_ONE.format(
+            n=Literal(n),
+            probe=Placeholder(f"probe{n}"),
+            template=template,
+            collection_id=collection,
+            named=_NAMED if named else SQL(""),
+        )
         for n in range(probes)
     )
     return _SEARCH.format(probes=one_by_one, collection_id=collection).as_bytes()

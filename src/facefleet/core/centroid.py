@@ -40,12 +40,17 @@ def centroid(templates: Sequence[Template]) -> Centroid | None:
         raise IncompatibleTemplates(f"Templates of {len(models)} models cannot be averaged.")
     if not templates:
         return None
-    mean: Vector = np.asarray(
-        np.mean([template.vector for template in templates], axis=0, dtype=np.float64), np.float32
-    )
-    if np.linalg.norm(mean) < np.finfo(np.float32).eps:
-        return None
-    return Centroid(model_id=models.pop(), mean=mean)
+    mean = np.mean([template.vector for template in templates], axis=0, dtype=np.float64)
+    return centroid_at(np.asarray(mean, np.float32), models.pop())
+
+
+def centroid_at(mean: Vector, model_id: str) -> Centroid | None:
+    """Return the mean of templates as a centroid; None if they cancel out.
+
+    Args:
+        mean: (D,) float32, length in [0, 1].
+    """
+    return None if np.linalg.norm(mean) < np.finfo(np.float32).eps else Centroid(model_id=model_id, mean=mean)
 
 
 def likeness(one: Centroid, other: Centroid) -> float:

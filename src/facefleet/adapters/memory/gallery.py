@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from facefleet.core.centroid import Centroid, centroid
 from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
 from facefleet.core.galleries import check_model, merge
 from facefleet.errors import AlreadyExists, NotFound
@@ -107,12 +108,20 @@ class MemoryGallery:
         return [_bare(faces.pop(face_id)) for face_id in sorted(set(face_ids) & faces.keys())]
 
     async def search(
-        self, collection_id: str, probes: Sequence[Template], *, limit: int, min_score: float = -1.0
+        self,
+        collection_id: str,
+        probes: Sequence[Template],
+        *,
+        limit: int,
+        min_score: float = -1.0,
+        named_except: Items[str] | None = None,
     ) -> Sequence[Sequence[Candidate]]:
         """Score every face against every probe."""
         shelf = self._shelf(collection_id)
         self._check(shelf, probes)
         faces = sorted(shelf.faces.values(), key=attrgetter("face_id"))
+        if named_except is not None:
+            faces = [face for face in faces if face.person is not None and face.person not in named_except]
         if not faces:
             return [[] for _ in probes]
         gallery = np.stack([face.template.vector for face in faces if face.template is not None])  # (N, D)
@@ -166,6 +175,15 @@ class MemoryGallery:
         _check_person(shelf, person)
         theirs = sorted(shelf.of(person), key=attrgetter("face_id"))
         return [face.template for face in theirs if face.template is not None]
+
+    async def centroids(self, collection_id: str, persons: Items[str]) -> Mapping[str, Centroid]:
+        """Average the templates of each."""
+        shelf = self._shelf(collection_id)
+        means = {
+            person: centroid([face.template for face in shelf.of(person) if face.template is not None])
+            for person in persons
+        }
+        return {person: mean for person, mean in means.items() if mean is not None}
 
     async def maintain(self) -> None:
         """Do nothing: there is no index and no space to win back."""

@@ -4,6 +4,7 @@ A worker searches with a photo, the web tier with a face or person that is enrol
 """
 
 from collections.abc import Callable
+from collections.abc import Collection as Items
 
 from facefleet.core import answers
 from facefleet.core.calibration import Calibration
@@ -82,23 +83,49 @@ class Searcher:
         return tuple(match for match in matches if match.similarity >= threshold)
 
     async def persons(
-        self, collection_id: str, probe: Centroid, *, threshold: float, limit: int
+        self, collection_id: str, probe: Centroid, *, threshold: float, limit: int, other_than: str | None = None
     ) -> tuple[answers.MatchedPersonJson, ...]:
-        """Return the persons who resemble a probe at least so much, best first; arguments and errors as for `faces`."""
-        (candidates,) = await self._gallery.search(
-            collection_id,
-            [probe.template],
-            limit=min(limit * _FACES_PER_PERSON, _MOST_FACES),
-            min_score=self._score(threshold) * _LEAST_SHARE if threshold > 0 else -1.0,
-        )
-        names = dict.fromkeys(one.face.person for one in candidates if one.face.person is not None)
-        matches = []
-        for name in names:
-            mean = centroid(await self._gallery.person_templates(collection_id, name))
-            similarity = -1.0 if mean is None else self.similarity(likeness(probe, mean))
-            if similarity >= threshold:
-                matches.append(answers.MatchedPersonJson(similarity=similarity, person=name))
+        """Return the persons who resemble a probe at least so much, best first.
+
+        Whoever is deleted meanwhile is left out.
+
+        Args:
+            threshold: similarity, 0-100.
+            other_than: a person who is not looked for.
+
+        Raises:
+            NotFound: no such collection.
+            IncompatibleTemplates: the probe is of another model.
+        """
+        matches: list[answers.MatchedPersonJson] = []
+        seen = set() if other_than is None else {other_than}
+        faces = min(limit * _FACES_PER_PERSON, _MOST_FACES)
+        while len(matches) < limit:
+            (page,) = await self._gallery.search(
+                collection_id,
+                [probe.template],
+                limit=faces,
+                min_score=self._score(threshold) * _LEAST_SHARE if threshold > 0 else -1.0,
+                named_except=seen,
+            )
+            near = {one.face.person for one in page if one.face.person is not None}
+            matches += await self._alike(collection_id, probe, near, threshold)
+            if len(page) < faces:
+                break
+            # A few persons' faces, or strangers', may fill a page: the next is without those who were on it.
+            seen |= near
+            faces = min(2 * faces, _MOST_FACES)
         return tuple(sorted(matches, key=lambda match: (-match.similarity, match.person))[:limit])
+
+    async def _alike(
+        self, collection_id: str, probe: Centroid, persons: Items[str], threshold: float
+    ) -> list[answers.MatchedPersonJson]:
+        means = await self._gallery.centroids(collection_id, persons) if persons else {}
+        matches = (
+            answers.MatchedPersonJson(similarity=self.similarity(likeness(probe, mean)), person=person)
+            for person, mean in means.items()
+        )
+        return [match for match in matches if match.similarity >= threshold]
 
     def _match(self, candidate: Candidate) -> answers.MatchedFaceJson:
         face = candidate.face

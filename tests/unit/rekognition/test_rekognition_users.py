@@ -253,6 +253,16 @@ def test_users_are_searched_by_face_and_by_user(rekognition, collection, index, 
     assert [match["User"]["UserId"] for match in one] == ["ada"]
 
 
+def test_the_user_searched_by_takes_no_place_in_the_answer(rekognition, collection, index, associate):
+    """However many faces they have, and however many are nobody's: MaxUsers counts the others."""
+    faces = index(photo(*[Sitter("Ada", left=n, side=100 + n, likeness=0.99) for n in range(40)]))
+    associate("ada", *faces[:20])
+    associate("ada-again", *index(photo(Sitter("Ada", likeness=0.9))))
+    for member in ({"UserId": "ada"}, {"FaceId": faces[30]}):
+        (match,) = rekognition.search_users(CollectionId=collection, MaxUsers=1, **member)["UserMatches"]
+        assert match["User"]["UserId"] == ("ada-again" if "UserId" in member else "ada")
+
+
 @pytest.mark.parametrize(("threshold", "found"), [(89.99, 2), (90.0, 2), (90.01, 1), (0, 2)])
 def test_a_user_reaches_the_threshold(rekognition, collection, index, associate, threshold, found):
     """Inclusive; 80 unless given."""

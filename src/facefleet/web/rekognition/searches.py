@@ -120,10 +120,13 @@ async def search_users(call: Call, request: SearchUsers) -> Document:
     if probe is None:
         raise Refusal("ResourceNotFoundException", f"User {request.user_id} has no faces to search with.")
     matches = await call.searcher.persons(
-        request.collection_id, probe, threshold=request.user_match_threshold, limit=request.max_users + 1
+        request.collection_id,
+        probe,
+        threshold=request.user_match_threshold,
+        limit=request.max_users,
+        other_than=request.user_id,
     )
-    others = [match for match in matches if match.person != request.user_id][: request.max_users]
-    return document | {"UserMatches": [user_match(match) for match in others], "FaceModelVersion": probe.model_id}
+    return document | {"UserMatches": [user_match(match) for match in matches], "FaceModelVersion": probe.model_id}
 
 
 async def search_users_by_image(call: Call, request: SearchUsersByImage) -> Document:

@@ -1,14 +1,19 @@
 """Naming people in galleries full of other faces: what identification and user search make of what a gallery finds."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from facefleet.adapters.objects import Objects
 from facefleet.core.calibration import Calibration, Point
 from facefleet.core.centroid import centroid
-from facefleet.core.faces import Box, EnrolledFace, Template
+from facefleet.core.faces import Box, EnrolledFace, Face, Recognition, Template
+from facefleet.core.jobs import Identify, Job, Lease
 from facefleet.errors import NotFound
+from facefleet.usecases.enrolment import Enrolment
+from facefleet.usecases.recognise import Recogniser
 from facefleet.usecases.search import Searcher
 
 MODEL = "made-by-hand"
@@ -58,6 +63,27 @@ async def searched(gallery, *, limit, threshold=80.0, **options):
         "staff", centroid([PROBE]), threshold=threshold, limit=limit, **options
     )
     return [(match.person, match.similarity) for match in matches]
+
+
+async def identified(gallery, *, probes=(PROBE,), **options):
+    """Return what is said of each face of a photo: who it is, and the candidates."""
+    faces = tuple(
+        Face(image_id="i", box=BOX, confidence=1.0, landmarks=((0.0, 0.0),) * 5, template=probe) for probe in probes
+    )
+    recogniser = Recogniser(
+        gallery=gallery,
+        enrolment=Enrolment(gallery=gallery, store=Objects("memory:///"), model_id=MODEL, now_s=lambda: 1.0),
+        calibration=CALIBRATION,
+        model_id=MODEL,
+        threshold=70.0,
+    )
+    job = Job(job_id="j", task=Identify(image="inputs/j", collection="staff", **options), created_s=0.0)
+    found = Recognition(image_id="i", width=1, height=1, faces=faces, took_ms={})
+    answer = await recogniser.answer(Lease(job=job, token="t", receives=1, waited_ms=0.0), [found], started_s=0.0)
+    return [
+        (face["person"], [(one["person"], one["similarity"]) for one in face["candidates"]])
+        for face in json.loads(answer.body)["faces"]
+    ]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 80])
@@ -114,3 +140,44 @@ async def test_a_user_who_is_deleted_meanwhile_is_left_out(gallery):
     assert await searched(losing, limit=5) == [("Bob", 95.0)]
     with pytest.raises(NotFound):
         await searched(Interrupted(gallery, lambda: gallery.delete_collection("staff")), limit=5)
+
+
+@pytest.mark.parametrize("unnamed", [4, 5, 25, 49, 50, 60, 700])
+async def test_a_face_is_named_behind_any_number_of_unnamed_ones(gallery, unnamed):
+    """`person` is null only where nobody reaches the threshold; whoever is named is among the candidates."""
+    await gallery.enrol(some(unnamed, None, 1.0) + some(1, "Bob", 0.95))
+    ((person, candidates),) = await identified(gallery)
+    assert person == "Bob"
+    assert candidates == [(None, 100.0)] * 4 + [("Bob", 95.0)]
+    assert await identified(gallery, max_candidates=1) == [("Bob", [("Bob", 95.0)])]
+
+
+async def test_each_face_of_a_photo_is_named_on_its_own(gallery):
+    """One is lost among the unnamed, another is nobody's, a third is found at once."""
+    nobody, cy = (Template(model_id=MODEL, vector=np.eye(8, dtype=np.float32)[n]) for n in (5, 6))
+    of_cy = replace(some(1, "Cy", 1.0)[0], template=cy)
+    await gallery.enrol([*some(60, None, 1.0), *some(1, "Bob", 0.95), of_cy])
+    found = await identified(gallery, probes=(PROBE, nobody, cy))
+    assert [person for person, _ in found] == ["Bob", None, "Cy"]
+    assert [len(candidates) for _, candidates in found] == [5, 5, 5]
+
+
+async def test_nobody_is_named_below_the_threshold(gallery):
+    """However many unnamed faces stand before them; the candidates are those without a name."""
+    await gallery.enrol(some(60, None, 1.0) + some(1, "Bob", 0.69))
+    assert await identified(gallery) == [(None, [(None, 100.0)] * 5)]
+
+
+async def test_who_finds_nobody_searches_once(gallery):
+    """A second search is made only where unnamed faces that reach the threshold fill the first."""
+    searches = 0
+
+    async def count():
+        nonlocal searches
+        searches += 1
+
+    for faces, expected in ((some(49, None, 1.0), 1), (some(60, None, 0.69), 1), (some(1, None, 0.9), 2)):
+        searches = 0
+        await gallery.enrol(faces)
+        ((person, _),) = await identified(Interrupted(gallery, count))
+        assert (person, searches) == (None, expected)

@@ -77,7 +77,10 @@ class CandidateJson(_Document):
 
 
 class IdentifiedFaceJson(FaceJson):
-    """A face with who it may be; `person` is the best named candidate that reaches the threshold."""
+    """A face with who it may be; `person` is the best named candidate that reaches the threshold.
+
+    Candidates come best first. Whoever is named is among them, if need be instead of a better unnamed face.
+    """
 
     person: str | None
     candidates: tuple[CandidateJson, ...]

@@ -23,7 +23,7 @@ _Document: TypeAlias = (
 )
 
 # Candidates are persons but the gallery returns faces: with this many faces a candidate asked for, a person with many
-# photos does not crowd the others out.
+# photos does not crowd the others out of the list.
 _FACES_PER_CANDIDATE = 10
 
 
@@ -87,9 +87,7 @@ class Recogniser:
         threshold = self._threshold if task.threshold is None else task.threshold
         faces = photo.faces[:1] if task.largest_only else photo.faces
         before_s = perf_counter()
-        found = await self._gallery.search(
-            task.collection, [_template(face) for face in faces], limit=task.max_candidates * _FACES_PER_CANDIDATE
-        )
+        found = await self._candidates(task, [_template(face) for face in faces], threshold)
         clock.search_ms = (perf_counter() - before_s) * 1e3
         return answers.IdentifyAnswer(
             job_id=lease.job.job_id,
@@ -98,13 +96,44 @@ class Recogniser:
             threshold=threshold,
             image=answers.image_json(photo),
             faces=tuple(
-                self._identified(face, best_per_person(candidates)[: task.max_candidates], threshold)
+                self._identified(face, best_per_person(candidates), threshold, task.max_candidates)
                 for face, candidates in zip(faces, found, strict=True)
             ),
             took_ms=clock.read(),
         )
 
-    def _identified(self, face: Face, candidates: Sequence[Candidate], threshold: float) -> answers.IdentifiedFaceJson:
+    async def _candidates(
+        self, task: Identify, probes: Sequence[Template], threshold: float
+    ) -> Sequence[Sequence[Candidate]]:
+        """Return for each probe the nearest faces, and the nearest named one behind any number of unnamed ones."""
+        limit = task.max_candidates * _FACES_PER_CANDIDATE
+        found = [*await self._gallery.search(task.collection, probes, limit=limit)]
+        # Only where faces that reach the threshold fill the page, and nobody's name is on it, is there more to find.
+        crowded = [
+            n
+            for n, page in enumerate(found)
+            if len(page) == limit
+            and self._similarity(page[-1].score) >= threshold
+            and all(one.face.person is None for one in page)
+        ]
+        if crowded:
+            probes = [probes[n] for n in crowded]
+            named = await self._gallery.search(task.collection, probes, limit=1, named_except=())
+            for n, page in zip(crowded, named, strict=True):
+                found[n] = [*found[n], *page]
+        return found
+
+    def _identified(
+        self, face: Face, candidates: Sequence[Candidate], threshold: float, limit: int
+    ) -> answers.IdentifiedFaceJson:
+        """Name a face, and list its `limit` best candidates; whoever is named is among them."""
+        named = next(
+            (one for one in candidates if one.face.person is not None and self._similarity(one.score) >= threshold),
+            None,
+        )
+        listed = [*candidates[:limit]]
+        if named is not None and named not in listed:
+            listed[-1] = named
         alike = tuple(
             answers.CandidateJson(
                 person=candidate.face.person,
@@ -112,10 +141,10 @@ class Recogniser:
                 external_image_id=candidate.face.external_image_id,
                 similarity=self._similarity(candidate.score),
             )
-            for candidate in candidates
+            for candidate in listed
         )
-        named = (one.person for one in alike if one.person is not None and one.similarity >= threshold)
-        return answers.IdentifiedFaceJson(**dict(answers.face_json(face)), person=next(named, None), candidates=alike)
+        person = None if named is None else named.face.person
+        return answers.IdentifiedFaceJson(**dict(answers.face_json(face)), person=person, candidates=alike)
 
     def _verify(
         self, lease: Lease, task: Verify, source: Recognition, target: Recognition, clock: "_Clock"

@@ -161,6 +161,54 @@ async def test_maintenance_is_done_by_one_at_a_time_and_may_be_repeated(gallerie
     assert await indexes(database) == before
 
 
+@pytest.mark.parametrize("way", ["enrol", "assign"])
+async def test_a_person_who_is_deleted_while_faces_come_is_made_anew(database, postgres_url, way):
+    """Who came first is deleted, and what comes after is kept: neither fails."""
+    face = faces_of("staff", 5, 128)[0]
+    async with Database(postgres_url) as elsewhere:
+        gallery = PostgresGallery(elsewhere)
+        await gallery.create_collection("staff", model_id="m", tags={})
+        await gallery.create_person("staff", "Ada")
+        if way == "assign":
+            await gallery.enrol([face])
+        async with database.transaction() as deletion:
+            await deletion.execute("SELECT 1 FROM persons WHERE collection_id = 'staff' AND person = 'Ada' FOR UPDATE")
+            coming = asyncio.create_task(
+                gallery.enrol([replace(face, person="Ada")])
+                if way == "enrol"
+                else gallery.assign("staff", [face.face_id], "Ada")
+            )
+            await blocked(elsewhere)
+            await deletion.execute("DELETE FROM persons WHERE collection_id = 'staff' AND person = 'Ada'")
+        assert [one.person for one in await coming] == ["Ada"]
+        assert [one.faces for one in (await gallery.persons("staff", limit=2)).items] == [1]
+        await gallery.delete_collection("staff")
+
+
+async def blocked(database) -> None:
+    """Wait until some statement waits for a lock."""
+    async with asyncio.timeout(30):
+        while not await database.run("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+
+
+async def test_enrolments_of_the_same_persons_do_not_deadlock(postgres_url):
+    """In whatever order their photos show them."""
+    faces = [replace(face, person=f"{n}") for n, face in enumerate(faces_of("staff", 10, 128))]
+    async with Database(postgres_url) as database:
+        gallery = PostgresGallery(database)
+        await gallery.create_collection("staff", model_id="m", tags={})
+        orders = [faces if n % 2 else faces[::-1] for n in range(8)]
+        await asyncio.gather(
+            *(
+                gallery.enrol([replace(face, face_id=f"{n}-{face.face_id}") for face in one])
+                for n, one in enumerate(orders)
+            )
+        )
+        assert (await gallery.collection("staff")).faces == 10
+        await gallery.delete_collection("staff")
+
+
 async def test_deleted_templates_leave_the_table(galleries, database):
     """Maintenance vacuums what was deleted; nothing is left to the server's own leisure."""
     gallery, _, enrolled = galleries

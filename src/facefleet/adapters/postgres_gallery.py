@@ -97,7 +97,6 @@ class PostgresGallery:
             check_model(collection_id, model_id, [face.template for face in faces])
             if persons:
                 await connection.execute(sql.ADD_PERSONS, [collection_id, persons])
-                await connection.execute(sql.LOCK_PERSONS, [collection_id, persons])
             earlier = await _enrolled(connection, model_id, faces)
             kept, new = merge(faces, earlier)
             async with connection.cursor() as cursor:

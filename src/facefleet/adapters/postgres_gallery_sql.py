@@ -30,12 +30,12 @@ KEEP_COLLECTION = "SELECT model_id FROM collections WHERE collection_id = %s FOR
 DELETE_CROPS = "DELETE FROM faces WHERE collection_id = %s RETURNING crop_key"
 DELETE_COLLECTION = "DELETE FROM collections WHERE collection_id = %s"
 
+# Locks them, which DO NOTHING does not: a person who is deleted meanwhile is made anew, and two enrolments of one
+# person take turns, so that each sees the photos of the other. Names come in order, so that none deadlocks. To write a
+# column of the key would take a lock that other faces of the person wait for.
 ADD_PERSONS = """
-    INSERT INTO persons (collection_id, person) SELECT %s, unnest(%s::text[]) ON CONFLICT DO NOTHING
-"""
-# Two enrolments of one person take turns, so that each sees the photos of the other; in order, so that none deadlocks.
-LOCK_PERSONS = """
-    SELECT person FROM persons WHERE collection_id = %s AND person = ANY (%s) ORDER BY person FOR NO KEY UPDATE
+    INSERT INTO persons AS old (collection_id, person) SELECT %s, unnest(%s::text[])
+    ON CONFLICT (collection_id, person) DO UPDATE SET created_at = old.created_at
 """
 ENROLLED = f"""
     SELECT {FACE}, template FROM faces WHERE collection_id = %(collection_id)s AND face_id = ANY (%(face_ids)s)

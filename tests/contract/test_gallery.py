@@ -177,6 +177,12 @@ class TestEnrolment:
         assert len({face.face_id for (face,) in kept}) == 1
         assert (await gallery.collection("staff")).faces == 1
 
+    async def test_a_face_that_comes_twice_at_once_has_one_crop(self, gallery):
+        """All are told which crop is kept, and so can delete their own."""
+        kept = await asyncio.gather(*(gallery.enrol([a_face(1, crop_key=f"crops/{n}.png")]) for n in range(8)))
+        stands = await gallery.face("staff", "face-0001")
+        assert {face.crop_key for (face,) in kept} == {stands.crop_key}
+
     async def test_a_photo_may_be_enrolled_again_after_its_face_was_deleted(self, gallery):
         """Nothing remembers a deleted face."""
         await gallery.enrol([a_face(1, person="Ada")])

@@ -97,11 +97,10 @@ class PostgresGallery:
             check_model(collection_id, model_id, [face.template for face in faces])
             if persons:
                 await connection.execute(sql.ADD_PERSONS, [collection_id, persons])
-            earlier = await _enrolled(connection, model_id, faces)
-            kept, new = merge(faces, earlier)
-            async with connection.cursor() as cursor:
-                await cursor.executemany(sql.ENROL, [face_row(face) for face in new])
-        return kept
+            while True:
+                kept, new = merge(faces, await _enrolled(connection, model_id, faces))
+                if not new or await _added(connection, new):
+                    return kept
 
     async def face(self, collection_id: str, face_id: str) -> EnrolledFace:
         """Return one face, template included."""
@@ -233,6 +232,13 @@ async def _model(connection: psycopg.AsyncConnection[TupleRow], statement: Liter
     if row is None:
         raise _no_collection(collection_id)
     return str(row[0])
+
+
+async def _added(connection: psycopg.AsyncConnection[TupleRow], faces: Sequence[EnrolledFace]) -> bool:
+    """Add faces; return whether none of them came from another enrolment meanwhile."""
+    async with connection.cursor() as cursor:
+        await cursor.executemany(sql.ENROL, [face_row(face) for face in faces])
+        return cursor.rowcount == len(faces)
 
 
 async def _enrolled(

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from facefleet.core import answers
+from facefleet.core.crops import crop_place
 from facefleet.core.faces import Box, EnrolledFace, Face, Recognition
 from facefleet.core.jobs import Enrol
 from facefleet.core.shortcomings import EXCEEDS_MAX_FACES, shortcomings
@@ -48,7 +49,7 @@ class Enrolment:
         chosen = [face for _, face in numbered]
         if not chosen:
             await self._gallery.collection(task.collection)  # a wrong name is wrong whatever the photo shows
-        faces = [self._enrolled(_image_id(job_id, task), task, photo, face, n) for n, face in numbered]
+        faces = [self._enrolled(job_id, task, photo, face, n) for n, face in numbered]
         for face, enrolled in zip(chosen, faces, strict=True):
             if face.chip is not None and enrolled.crop_key is not None:
                 await self._store.put(enrolled.crop_key, png(face.chip), durable=True)
@@ -57,7 +58,7 @@ class Enrolment:
         except InvalidInput:
             await self._forget_crops(faces)
             raise
-        await self._forget_crops([mine for mine, now in zip(faces, kept, strict=True) if mine.face_id != now.face_id])
+        await self._forget_crops([mine for mine, now in zip(faces, kept, strict=True) if mine.crop_key != now.crop_key])
         return answers.EnrolAnswer(
             job_id=job_id,
             model_id=self._model_id,
@@ -72,9 +73,10 @@ class Enrolment:
         """Delete the crops of faces that did not make it into the gallery."""
         await self._store.delete([face.crop_key for face in faces if face.crop_key is not None])
 
-    def _enrolled(self, image_id: str, task: Enrol, photo: Recognition, face: Face, n: int) -> EnrolledFace:
+    def _enrolled(self, job_id: str, task: Enrol, photo: Recognition, face: Face, n: int) -> EnrolledFace:
         if face.template is None:
             raise BrokenInvariant("A face was to be enrolled without a template.")
+        image_id = _image_id(job_id, task)
         face_id = str(uuid.uuid5(uuid.UUID(image_id), str(n)))
         return EnrolledFace(
             face_id=face_id,
@@ -93,7 +95,7 @@ class Enrolment:
             confidence=face.confidence,
             quality=face.quality,
             pose=face.pose,
-            crop_key=f"crops/{task.collection}/{face_id}.png",
+            crop_key=crop_place(task.collection, face_id, job_id),
             created_s=self._now_s(),
             template=face.template,
         )

@@ -67,7 +67,8 @@ class Settings(BaseSettings):
         "", description="Networks that it lets in there, separated by commas (`10.0.0.0/16`)."
     )
     store_url: str | None = Field(
-        None, description="Where photos, answers and crops are kept (`file:///…`); default: a folder in `data`."
+        None,
+        description="Where one database's photos, answers and crops are (`file:///…`); default: a folder in `data`.",
     )
 
     inputs_url: str | None = Field(None, description="Where photos are kept, if not in the store (`s3://…`).")

@@ -102,6 +102,11 @@ async def test_listing_keeps_prefixes_apart(store):
     assert await listed(store, "nothing/") == []
 
 
+async def test_nothing_is_kept_under_a_name_that_no_key_can_have(store):
+    """A collection may be called so, and must be deletable."""
+    assert await listed(store, "crops/../") == await listed(store, "crops/./") == []
+
+
 async def test_listing_by_age_leaves_the_young(store):
     """Retention never deletes what was written just now."""
     await store.put("inputs/young", b"x")

@@ -114,7 +114,11 @@ class Objects:
         """List keys under a prefix last written more than `older_than_s` ago."""
         before = datetime.now(UTC) - timedelta(seconds=older_than_s)
         try:
-            async for chunk in obstore.list(self._store, prefix):
+            listing = obstore.list(self._store, prefix)
+        except ValueError:
+            return  # `crops/../`: no key begins like that
+        try:
+            async for chunk in listing:
                 for meta in chunk:
                     if older_than_s <= 0 or meta["last_modified"] < before:
                         yield meta["path"]

@@ -13,8 +13,9 @@ from facefleet.core.crops import crop_place
 from facefleet.core.faces import Box, EnrolledFace, Face, Recognition
 from facefleet.core.jobs import Enrol
 from facefleet.core.shortcomings import EXCEEDS_MAX_FACES, shortcomings
-from facefleet.errors import BrokenInvariant, FaceTooSmall, InvalidInput, NoFace, SeveralFaces
+from facefleet.errors import BrokenInvariant, FacefleetError, FaceTooSmall, NoFace, SeveralFaces, Unavailable
 from facefleet.ports import Gallery, ObjectStore
+from facefleet.usecases.crops import delete_orphans
 from facefleet.vision.encode import png
 
 # Enrolled from 28 px on, a face is recognised as often as a large one (90 % at similarity 70); from 24 px 81 %, from
@@ -55,7 +56,9 @@ class Enrolment:
                 await self._store.put(enrolled.crop_key, png(face.chip), durable=True)
         try:
             kept = await self._gallery.enrol(faces)
-        except InvalidInput:
+        except Unavailable:
+            raise  # they may be enrolled all the same; the next try writes the same crops
+        except FacefleetError:
             await self._forget_crops(faces)
             raise
         await self._forget_crops([mine for mine, now in zip(faces, kept, strict=True) if mine.crop_key != now.crop_key])
@@ -70,8 +73,9 @@ class Enrolment:
         )
 
     async def _forget_crops(self, faces: Sequence[EnrolledFace]) -> None:
-        """Delete the crops of faces that did not make it into the gallery."""
-        await self._store.delete([face.crop_key for face in faces if face.crop_key is not None])
+        """Delete the crops of faces that are not in the gallery, not by another delivery of the job either."""
+        crops = [face.crop_key for face in faces if face.crop_key is not None]
+        await delete_orphans(self._gallery, self._store, crops)
 
     def _enrolled(self, job_id: str, task: Enrol, photo: Recognition, face: Face, n: int) -> EnrolledFace:
         if face.template is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from facefleet.core.crops import crop_folder
 from facefleet.core.faces import EnrolledFace
 from facefleet.errors import AlreadyExists, NotFound
 from facefleet.ports import Gallery, ObjectStore
@@ -9,9 +10,7 @@ from facefleet.ports import Gallery, ObjectStore
 
 async def ensure_collection(gallery: Gallery, collection_id: str, *, model_id: str) -> None:
     """Create the collection unless it exists."""
-    try:
-        await gallery.collection(collection_id)
-    except NotFound:
+    if not await _exists(gallery, collection_id):
         try:
             await gallery.create_collection(collection_id, model_id=model_id, tags={})
         except AlreadyExists:
@@ -19,8 +18,12 @@ async def ensure_collection(gallery: Gallery, collection_id: str, *, model_id: s
 
 
 async def delete_collection(gallery: Gallery, store: ObjectStore, collection_id: str) -> None:
-    """Delete a collection, its faces, persons and crops."""
+    """Delete a collection, its faces, persons and crops, those that no face named too."""
     await store.delete(await gallery.delete_collection(collection_id))
+    left = [key async for key in store.keys(crop_folder(collection_id))]
+    # If it was made anew meanwhile, faces of these crops may be on their way.
+    if left and not await _exists(gallery, collection_id):
+        await store.delete(left)
 
 
 async def delete_faces(
@@ -49,6 +52,14 @@ async def crop(gallery: Gallery, store: ObjectStore, collection_id: str, face_id
     if face.crop_key is None:
         raise NotFound(f"Face {face_id} was enrolled without a crop.")
     return await store.get(face.crop_key)
+
+
+async def _exists(gallery: Gallery, collection_id: str) -> bool:
+    try:
+        await gallery.collection(collection_id)
+    except NotFound:
+        return False
+    return True
 
 
 async def _delete_crops(store: ObjectStore, faces: Sequence[EnrolledFace]) -> None:

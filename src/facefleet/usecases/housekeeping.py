@@ -10,7 +10,7 @@ WEEK_S = 7 * DAY_S
 # With retention 0 an answer that nobody fetched (a job answered 202) is kept this long, or it could never be read; and
 # so is the photo of a job that ended without an answer.
 UNFETCHED_S = 3_600.0
-_CHUNK = 500
+CHUNK = 500
 
 
 async def expire(queue: Queue, store: ObjectStore, *, retention_days: float) -> int:
@@ -28,17 +28,18 @@ async def expire(queue: Queue, store: ObjectStore, *, retention_days: float) -> 
 async def clear(store: ObjectStore, prefix: str, *, older_than_s: float = 0.0) -> int:
     """Delete every object under a prefix that is older than this; return how many."""
     deleted = 0
-    async for chunk in _chunks(store.keys(prefix, older_than_s=older_than_s)):
+    async for chunk in chunks(store.keys(prefix, older_than_s=older_than_s)):
         await store.delete(chunk)
         deleted += len(chunk)
     return deleted
 
 
-async def _chunks(keys: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+async def chunks(keys: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+    """Yield keys by the `CHUNK`."""
     chunk: list[str] = []
     async for key in keys:
         chunk.append(key)
-        if len(chunk) == _CHUNK:
+        if len(chunk) == CHUNK:
             yield chunk
             chunk = []
     if chunk:

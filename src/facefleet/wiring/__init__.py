@@ -182,11 +182,15 @@ def controller(settings: Settings, ports: Ports, fleet: Fleet) -> "Controller":
 
 def chores(settings: Settings, ports: Ports) -> Callable[[], Awaitable[int]]:
     """Return what the housekeeper does once a minute."""
+    from facefleet.usecases.crops import CropSweep
     from facefleet.usecases.housekeeping import expire
+
+    sweep = CropSweep(gallery=ports.gallery, store=ports.store, now_s=time.monotonic)
 
     async def tidy() -> int:
         await ports.gallery.maintain()
-        return await expire(ports.queue, ports.store, retention_days=settings.retention_days)
+        expired = await expire(ports.queue, ports.store, retention_days=settings.retention_days)
+        return expired + await sweep.go_on()
 
     return tidy
 

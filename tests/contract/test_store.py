@@ -107,6 +107,18 @@ async def test_nothing_is_kept_under_a_name_that_no_key_can_have(store):
     assert await listed(store, "crops/../") == await listed(store, "crops/./") == []
 
 
+async def test_a_folder_goes_with_its_last_file(tmp_path):
+    """The name of a deleted collection is not left behind."""
+    store = Objects(tmp_path.as_uri())
+    for key in ("crops/a/1.png", "crops/a/2.png", "crops/ab/1.png"):
+        await store.put(key, b"x", durable=True)
+    await store.delete(["crops/a/1.png", "crops/a/2.png"])
+    assert [folder.name for folder in (tmp_path / "crops").iterdir()] == ["ab"]
+    await store.delete(["crops/ab/1.png"])
+    await store.put("crops/a/1.png", b"x", durable=True)
+    assert await listed(store, "crops/a/") == ["crops/a/1.png"]
+
+
 async def test_listing_by_age_leaves_the_young(store):
     """Retention never deletes what was written just now."""
     await store.put("inputs/young", b"x")

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -43,16 +43,18 @@ class Objects:
         if parts.scheme == "file" and parts.netloc:
             raise WrongSettings(f"{url} names a machine; a folder's URL has three slashes: file:///folder.")
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
-        if self._folder is not None:
+        if self._folder is None:
+            self._store = _bucket(url, region, kms_key)
+        else:
             _make(self._folder)
-        self._store = LocalStore(self._folder) if self._folder is not None else _bucket(url, region, kms_key)
+            self._store = LocalStore(self._folder, automatic_cleanup=True)  # a folder goes with its last file
 
     async def put(self, key: str, data: bytes, *, durable: bool = False) -> None:
         """Write whole or not at all (a folder: temporary file, then rename)."""
         try:
             await obstore.put_async(self._store, key, data)
             if durable and self._folder is not None:
-                await asyncio.to_thread(_sync, self._folder / key)
+                await asyncio.to_thread(_sync, self._folder, PurePath(key))
         except (BaseError, OSError) as error:
             raise Unavailable(f"The store did not take {key}: {_reason(error, 'PutObject')}") from error
 
@@ -165,10 +167,10 @@ def _bucket(url: str, region: str | None, kms_key: str | None) -> ObjectStore:
     return open_bucket(url, region=region, kms_key=kms_key)
 
 
-def _sync(path: Path) -> None:
-    """Flush a file and its folder entry to disk; the rename is lost in a power cut without the latter."""
-    for target in (path, path.parent):
-        descriptor = os.open(target, os.O_RDONLY)
+def _sync(folder: Path, key: PurePath) -> None:
+    """Flush a file and the folders it is in to disk; a power cut undoes the rename, or a new folder, without these."""
+    for target in (key, *key.parents):
+        descriptor = os.open(folder / target, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

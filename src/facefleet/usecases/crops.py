@@ -6,7 +6,7 @@ found by comparing the store with the gallery.
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
-from facefleet.core.crops import whose_crop
+from facefleet.core.crops import crop_folder, whose_crop
 from facefleet.errors import FacefleetError, NotFound
 from facefleet.ports import Gallery, ObjectStore
 from facefleet.usecases.housekeeping import CHUNK, chunks
@@ -19,8 +19,12 @@ SWEEP_EVERY_S = 3_600.0
 SWEPT_AT_ONCE = 10_000
 
 
-async def delete_orphans(gallery: Gallery, store: ObjectStore, crop_keys: Sequence[str]) -> int:
-    """Delete those of these crops that no face names; return how many. What is no crop stays."""
+async def delete_orphans(gallery: Gallery, store: ObjectStore, crop_keys: Sequence[str], *, strangers: bool) -> int:
+    """Delete those of these crops that no face names; return how many. What is no crop stays.
+
+    Args:
+        strangers: those of collections that there are not, too.
+    """
     crops: set[str] = set()
     faces: dict[str, set[str]] = {}
     for key in crop_keys:
@@ -28,22 +32,28 @@ async def delete_orphans(gallery: Gallery, store: ObjectStore, crop_keys: Sequen
             crops.add(key)
             faces.setdefault(whose[0], set()).add(whose[1])
     for collection_id, face_ids in faces.items():
-        crops -= await _named(gallery, collection_id, face_ids)
+        named = await _named(gallery, collection_id, face_ids)
+        if named is None and not strangers:
+            named = {key for key in crops if key.startswith(crop_folder(collection_id))}
+        crops -= named or set()
     await store.delete(sorted(crops))
     return len(crops)
 
 
-async def _named(gallery: Gallery, collection_id: str, face_ids: Collection[str]) -> set[str]:
-    """Return the keys of the crops of these faces."""
+async def _named(gallery: Gallery, collection_id: str, face_ids: Collection[str]) -> set[str] | None:
+    """Return the keys of the crops of these faces; None if there is no such collection."""
     try:
         page = await gallery.faces(collection_id, limit=len(face_ids), face_ids=face_ids)
     except NotFound:
-        return set()
+        return None
     return {face.crop_key for face in page.items if face.crop_key is not None}
 
 
 class CropSweep:
     """Goes through all crops once in a while, a part at a time, and deletes old ones that no face names.
+
+    Those of collections that there are not stay: with an empty or another database in front of the store, by mistake or
+    until a backup is back, that would be all of them.
 
     Args:
         now_s: any clock, in seconds.
@@ -78,7 +88,7 @@ class CropSweep:
                 if keys is None:
                     self._left = None
                     break
-                deleted += await delete_orphans(self._gallery, self._store, keys)
+                deleted += await delete_orphans(self._gallery, self._store, keys, strangers=False)
                 looked_at += CHUNK
         except FacefleetError:
             self._left, self._due_s = None, self._now_s()

@@ -10,6 +10,7 @@
     │   ├── WrongSettings         the program was told something it cannot do
     │   ├── NotFound              the named collection, face, person or job does not exist
     │   ├── AlreadyExists         the name is taken
+    │   ├── LimitExceeded         there would be more than are allowed
     │   └── IncompatibleTemplates templates of different models were to be compared
     ├── Unavailable               try again after `retry_after_s`
     │   ├── Overloaded            the backlog is longer than what can be answered in time
@@ -71,6 +72,10 @@ class NotFound(InvalidInput):
 
 class AlreadyExists(InvalidInput):
     """The name is taken."""
+
+
+class LimitExceeded(InvalidInput):
+    """There would be more of something than are allowed."""
 
 
 class IncompatibleTemplates(InvalidInput):

@@ -167,8 +167,10 @@ class Gallery(Protocol):
         """List faces, of one person or with these ids if given, without templates."""
         ...
 
-    async def delete_faces(self, collection_id: str, face_ids: Sequence[str]) -> Sequence[EnrolledFace]:
-        """Delete; return those that were there (their crop keys are now orphans)."""
+    async def delete_faces(
+        self, collection_id: str, face_ids: Sequence[str], *, named: bool = True
+    ) -> Sequence[EnrolledFace]:
+        """Delete, with `named=False` only what is nobody's; return those that went (their crops are now orphans)."""
         ...
 
     async def search(
@@ -202,8 +204,23 @@ class Gallery(Protocol):
         """List persons by name."""
         ...
 
-    async def assign(self, collection_id: str, face_ids: Sequence[str], person: str | None) -> Sequence[EnrolledFace]:
-        """Say whose faces these are (None: nobody's), made if need be; return those that exist, as now."""
+    async def associate(
+        self, collection_id: str, face_ids: Sequence[str], person: str, *, most_faces: int
+    ) -> Sequence[EnrolledFace]:
+        """Give a person those faces that are nobody's; return all that exist, as now: some may be another's.
+
+        Raises:
+            NotFound: no such person.
+            LimitExceeded: the person would have more than `most_faces`; none is given then.
+        """
+        ...
+
+    async def disassociate(self, collection_id: str, face_ids: Sequence[str], person: str) -> Sequence[EnrolledFace]:
+        """Take from a person those faces that are theirs, which then are nobody's; return these.
+
+        Raises:
+            NotFound: no such person.
+        """
         ...
 
     async def person_templates(self, collection_id: str, person: str) -> Sequence[Template]:

@@ -8,7 +8,7 @@ import pytest
 
 from facefleet.core.centroid import centroid
 from facefleet.core.faces import Box, EnrolledFace, Pose, Quality, Template
-from facefleet.errors import AlreadyExists, IncompatibleTemplates, NotFound
+from facefleet.errors import AlreadyExists, IncompatibleTemplates, LimitExceeded, NotFound
 
 MODEL = "resnet-128"
 RNG = np.random.default_rng(7)
@@ -118,7 +118,9 @@ class TestCollections:
             gallery.create_person("nowhere", "Ada"),
             gallery.delete_person("nowhere", "Ada", faces=True),
             gallery.persons("nowhere", limit=1),
-            gallery.assign("nowhere", ["face-0001"], "Ada"),
+            gallery.delete_faces("nowhere", ["face-0001"], named=False),
+            gallery.associate("nowhere", ["face-0001"], "Ada", most_faces=9),
+            gallery.disassociate("nowhere", ["face-0001"], "Ada"),
             gallery.person_templates("nowhere", "Ada"),
             gallery.centroids("nowhere", ["Ada"]),
             gallery.centroids("nowhere", []),
@@ -224,6 +226,12 @@ class TestEnrolment:
         gone = await gallery.delete_faces("staff", ["face-0003", "face-0001", "face-9999", "face-0001"])
         assert list(gone) == [bare(a_face(1)), bare(a_face(3))]
         assert ids((await gallery.faces("staff", limit=9)).items) == ["face-0002"]
+
+    async def test_deleting_can_spare_the_faces_of_persons(self, gallery):
+        """Which are told from the others as they are deleted."""
+        await gallery.enrol([a_face(1, person="Ada"), a_face(2)])
+        assert ids(await gallery.delete_faces("staff", ["face-0001", "face-0002"], named=False)) == ["face-0002"]
+        assert ids((await gallery.faces("staff", limit=9)).items) == ["face-0001"]
 
 
 class TestSearch:
@@ -359,19 +367,96 @@ class TestPersons:
             await gallery.delete_person("staff", "Ada", faces=False)
 
     async def test_faces_can_be_given_to_a_person_and_taken_away(self, gallery):
-        """A face that was found first and named later counts for that person from then on."""
-        await gallery.enrol([a_face(1), a_face(2, person="Grace"), a_face(3)])
-        given = await gallery.assign("staff", ["face-0002", "face-0001", "face-9999"], "Ada")
-        assert [(face.face_id, face.person) for face in given] == [("face-0001", "Ada"), ("face-0002", "Ada")]
-        taken = await gallery.assign("staff", ["face-0001"], None)
-        assert [(face.face_id, face.person) for face in taken] == [("face-0001", None)]
-        page = await gallery.persons("staff", limit=9)
-        assert [(person.person, person.faces) for person in page.items] == [("Ada", 1), ("Grace", 0)]
+        """A face that was found first and named later counts for that person; one that is another's stays theirs."""
+        await gallery.enrol([a_face(1), a_face(2, person="Grace"), a_face(3), a_face(4, person="Ada")])
+        asked = ["face-0004", "face-0002", "face-0001", "face-9999"]
+        told = await gallery.associate("staff", asked, "Ada", most_faces=2)
+        assert told == [bare(a_face(1, person="Ada")), bare(a_face(2, person="Grace")), bare(a_face(4, person="Ada"))]
+        assert await gallery.disassociate("staff", ["face-0002", "face-0001"], "Ada") == [bare(a_face(1))]
+        assert ids((await gallery.faces("staff", limit=9, person="Ada")).items) == ["face-0004"]
+        assert ids((await gallery.faces("staff", limit=9, person="Grace")).items) == ["face-0002"]
+
+    async def test_faces_are_given_to_a_person_who_is_there(self, gallery):
+        """Nobody is made by giving faces to them, or a person who was just deleted would be back."""
+        await gallery.enrol([a_face(1)])
+        with pytest.raises(NotFound):
+            await gallery.associate("staff", ["face-0001"], "Ada", most_faces=9)
+        with pytest.raises(NotFound):
+            await gallery.disassociate("staff", ["face-0001"], "Ada")
+        assert (await gallery.persons("staff", limit=9)).items == ()
+
+    async def test_a_person_is_given_no_more_faces_than_they_may_have(self, gallery):
+        """One too many, and none is given."""
+        await gallery.enrol([a_face(1, person="Ada"), a_face(2), a_face(3)])
+        with pytest.raises(LimitExceeded):
+            await gallery.associate("staff", ["face-0002", "face-0003"], "Ada", most_faces=2)
+        assert (await gallery.persons("staff", limit=9)).items[0].faces == 1
+        await gallery.associate("staff", ["face-0002", "face-0003"], "Ada", most_faces=3)
+        assert (await gallery.persons("staff", limit=9)).items[0].faces == 3
 
     async def test_several_faces_of_a_photo_may_be_given_to_one_person(self, gallery):
-        """Only enrolment looks at the photo; whoever assigns knows what they do."""
+        """Only enrolment looks at the photo; whoever names faces knows what they do."""
         await gallery.enrol([a_face(1, photo_sha256="a" * 64), a_face(2, photo_sha256="a" * 64)])
-        assert len(await gallery.assign("staff", ["face-0001", "face-0002"], "Ada")) == 2
+        await gallery.create_person("staff", "Ada")
+        await gallery.associate("staff", ["face-0001", "face-0002"], "Ada", most_faces=9)
+        assert (await gallery.persons("staff", limit=9)).items[0].faces == 2
+
+    async def test_a_face_that_two_persons_are_given_at_once_is_one_persons(self, gallery):
+        """Each caller is told whose it is, in whatever order the faces were named."""
+        numbers = range(20)
+        await gallery.enrol([a_face(n) for n in numbers])
+        names = [a_face(n).face_id for n in numbers]
+        for person in ("Ada", "Grace"):
+            await gallery.create_person("staff", person)
+        for _ in range(10):
+            told = await asyncio.gather(
+                gallery.associate("staff", names, "Ada", most_faces=20),
+                gallery.associate("staff", names[::-1], "Grace", most_faces=20),
+            )
+            assert told[0] == told[1]
+            (owner,) = {face.person for face in told[0]}
+            await gallery.disassociate("staff", names, owner)
+
+    async def test_faces_that_are_given_at_once_are_counted_together(self, gallery):
+        """Two that are allowed each, but not both."""
+        await gallery.enrol([a_face(n) for n in range(12)])
+        await gallery.create_person("staff", "Ada")
+        names = [a_face(n).face_id for n in range(12)]
+        for _ in range(10):
+            told = await asyncio.gather(
+                gallery.associate("staff", names[:6], "Ada", most_faces=10),
+                gallery.associate("staff", names[6:], "Ada", most_faces=10),
+                return_exceptions=True,
+            )
+            assert sum(isinstance(one, LimitExceeded) for one in told) == 1
+            assert len(await gallery.disassociate("staff", names, "Ada")) == 6
+
+    async def test_a_person_who_is_deleted_while_given_faces_is_gone(self, gallery):
+        """Either nobody is there to be given faces, or the faces are nobody's again."""
+        await gallery.enrol([a_face(n) for n in range(9)])
+        names = [a_face(n).face_id for n in range(9)]
+        for _ in range(20):
+            await gallery.create_person("staff", "Ada")
+            given, left = await asyncio.gather(
+                gallery.associate("staff", names, "Ada", most_faces=9),
+                gallery.delete_person("staff", "Ada", faces=False),
+                return_exceptions=True,
+            )
+            assert (isinstance(given, NotFound), len(left)) in ((True, 0), (False, 9)), (given, left)
+            assert (await gallery.persons("staff", limit=9)).items == ()
+
+    async def test_a_face_is_given_or_deleted_not_both(self, gallery):
+        """Deleting what is nobody's leaves what was given to somebody a moment before."""
+        await gallery.create_person("staff", "Ada")
+        for _ in range(20):
+            await gallery.enrol([a_face(n) for n in range(9)])
+            names = [a_face(n).face_id for n in range(9)]
+            given, gone = await asyncio.gather(
+                gallery.associate("staff", names, "Ada", most_faces=9),
+                gallery.delete_faces("staff", names[::-1], named=False),
+            )
+            assert sorted(ids(given) + ids(gone)) == names
+            await gallery.delete_faces("staff", names)
 
     async def test_a_persons_templates_can_be_had(self, gallery):
         """What a comparison with a person, rather than with single faces, is computed from."""

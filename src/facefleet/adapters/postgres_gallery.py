@@ -31,7 +31,7 @@ from facefleet.adapters.postgres_gallery_rows import (
 )
 from facefleet.core.centroid import Centroid
 from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
-from facefleet.core.galleries import check_model, merge
+from facefleet.core.galleries import check_limit, check_model, merge
 from facefleet.errors import AlreadyExists, NotFound
 
 # One probe against this many 128-d templates took 29 ms, by index 5 ms with recall 1.000 (one core of a busy machine,
@@ -129,9 +129,17 @@ class PostgresGallery:
         rows = await self._rows(collection_id, statement + sql.BY_ID, parameters)
         return page_of([face_of(row) for row in rows], limit, lambda face: face.face_id)
 
-    async def delete_faces(self, collection_id: str, face_ids: Sequence[str]) -> Sequence[EnrolledFace]:
+    async def delete_faces(
+        self, collection_id: str, face_ids: Sequence[str], *, named: bool = True
+    ) -> Sequence[EnrolledFace]:
         """Delete those that are there."""
-        return faces_of(await self._rows(collection_id, sql.DELETE_FACES, [collection_id, list(face_ids)]))
+        if named:
+            return faces_of(await self._rows(collection_id, sql.DELETE_FACES, [collection_id, list(face_ids)]))
+        async with self._database.transaction() as connection:
+            await _model(connection, sql.KEEP_COLLECTION, collection_id)
+            free = await _lock_free(connection, collection_id, face_ids)
+            rows = await (await connection.execute(sql.DELETE_FACES, [collection_id, free])).fetchall()
+        return faces_of(rows)
 
     async def search(
         self,
@@ -177,9 +185,7 @@ class PostgresGallery:
         """Delete a person; their faces go or become nobody's."""
         which = [collection_id, person]
         async with self._database.transaction() as connection:
-            await _model(connection, sql.KEEP_COLLECTION, collection_id)
-            if await (await connection.execute(sql.LOCK_PERSON, which)).fetchone() is None:
-                raise _no_person(collection_id, person)
+            await _lock_person(connection, collection_id, person)
             statement = sql.DELETE_THEIR_FACES if faces else sql.LEAVE_THEIR_FACES
             rows = await (await connection.execute(statement, which)).fetchall()
             await connection.execute(sql.DELETE_PERSON, which)
@@ -194,13 +200,26 @@ class PostgresGallery:
         ]
         return page_of(persons, limit, lambda person: person.person)
 
-    async def assign(self, collection_id: str, face_ids: Sequence[str], person: str | None) -> Sequence[EnrolledFace]:
-        """Move faces to a person, who is made if there is none of that name."""
+    async def associate(
+        self, collection_id: str, face_ids: Sequence[str], person: str, *, most_faces: int
+    ) -> Sequence[EnrolledFace]:
+        """Give a person, who is locked and so keeps their faces, what is nobody's."""
+        asked = {"collection_id": collection_id, "after": "", "limit": len(face_ids), "face_ids": list(face_ids)}
         async with self._database.transaction() as connection:
-            await _model(connection, sql.KEEP_COLLECTION, collection_id)
-            if person is not None:
-                await connection.execute(sql.ADD_PERSONS, [collection_id, [person]])
-            cursor = await connection.execute(sql.ASSIGN, [person, collection_id, list(face_ids)])
+            await _lock_person(connection, collection_id, person)
+            free = await _lock_free(connection, collection_id, face_ids)
+            await connection.execute(sql.ASSOCIATE, [person, collection_id, free])
+            counted = await connection.execute(sql.COUNT_THEIR_FACES, [collection_id, person])
+            for (count,) in await counted.fetchall():
+                check_limit(f"Person {person}", count, most_faces, "faces")
+            rows = await (await connection.execute(sql.FACES + sql.WITH_IDS + sql.BY_ID, asked)).fetchall()
+        return faces_of(rows)
+
+    async def disassociate(self, collection_id: str, face_ids: Sequence[str], person: str) -> Sequence[EnrolledFace]:
+        """Take from a person what is theirs."""
+        async with self._database.transaction() as connection:
+            await _lock_person(connection, collection_id, person)
+            cursor = await connection.execute(sql.DISASSOCIATE, [collection_id, person, list(face_ids)])
             return faces_of(await cursor.fetchall())
 
     async def person_templates(self, collection_id: str, person: str) -> Sequence[Template]:
@@ -239,6 +258,21 @@ async def _added(connection: psycopg.AsyncConnection[TupleRow], faces: Sequence[
     async with connection.cursor() as cursor:
         await cursor.executemany(sql.ENROL, [face_row(face) for face in faces])
         return cursor.rowcount == len(faces)
+
+
+async def _lock_person(connection: psycopg.AsyncConnection[TupleRow], collection_id: str, person: str) -> None:
+    """Keep everybody else from a person's faces until the transaction ends."""
+    await _model(connection, sql.KEEP_COLLECTION, collection_id)
+    if await (await connection.execute(sql.LOCK_PERSON, [collection_id, person])).fetchone() is None:
+        raise _no_person(collection_id, person)
+
+
+async def _lock_free(
+    connection: psycopg.AsyncConnection[TupleRow], collection_id: str, face_ids: Sequence[str]
+) -> list[str]:
+    """Lock those of the faces that are nobody's, and return their ids."""
+    rows = await (await connection.execute(sql.LOCK_FREE_FACES, [collection_id, list(face_ids)])).fetchall()
+    return [face_id for (face_id,) in rows]
 
 
 async def _enrolled(

@@ -77,9 +77,16 @@ LEAVE_THEIR_FACES = f"""
     UPDATE faces SET person = NULL WHERE collection_id = %s AND person = %s RETURNING {FACE}
 """  # noqa: S608
 DELETE_PERSON = "DELETE FROM persons WHERE collection_id = %s AND person = %s"
-ASSIGN = f"""
-    UPDATE faces SET person = %s WHERE collection_id = %s AND face_id = ANY (%s) RETURNING {FACE}
+# Whoever takes faces that are nobody's locks them in order, so that none deadlocks.
+LOCK_FREE_FACES = """
+    SELECT face_id FROM faces WHERE collection_id = %s AND face_id = ANY (%s) AND person IS NULL
+    ORDER BY face_id FOR UPDATE
+"""
+ASSOCIATE = "UPDATE faces SET person = %s WHERE collection_id = %s AND face_id = ANY (%s)"
+DISASSOCIATE = f"""
+    UPDATE faces SET person = NULL WHERE collection_id = %s AND person = %s AND face_id = ANY (%s) RETURNING {FACE}
 """  # noqa: S608
+COUNT_THEIR_FACES = "SELECT count(*) FROM faces WHERE collection_id = %s AND person = %s"
 PERSON_TEMPLATES = """
     SELECT model_id, template FROM persons JOIN collections USING (collection_id)
     LEFT JOIN faces USING (collection_id, person)

@@ -1,9 +1,9 @@
-"""What every gallery decides alike: which templates a collection takes, and which faces are new to it."""
+"""What every gallery decides alike: which templates a collection takes, what is too many, which faces are new to it."""
 
 from collections.abc import Iterable, Sequence
 
 from facefleet.core.faces import EnrolledFace, Template
-from facefleet.errors import IncompatibleTemplates
+from facefleet.errors import IncompatibleTemplates, LimitExceeded
 
 
 def check_model(collection_id: str, model_id: str, templates: Iterable[Template | None]) -> None:
@@ -15,6 +15,16 @@ def check_model(collection_id: str, model_id: str, templates: Iterable[Template 
     for template in templates:
         if template is None or template.model_id != model_id:
             raise IncompatibleTemplates(f"Collection {collection_id} takes templates of the model {model_id} only.")
+
+
+def check_limit(owner: str, count: int, most: int, things: str) -> None:
+    """Make sure that nobody has too many of something.
+
+    Raises:
+        LimitExceeded: they have more than `most`.
+    """
+    if count > most:
+        raise LimitExceeded(f"{owner} may have {most} {things}, not {count}.")
 
 
 def merge(

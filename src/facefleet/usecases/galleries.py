@@ -27,10 +27,10 @@ async def delete_collection(gallery: Gallery, store: ObjectStore, collection_id:
 
 
 async def delete_faces(
-    gallery: Gallery, store: ObjectStore, collection_id: str, face_ids: Sequence[str]
+    gallery: Gallery, store: ObjectStore, collection_id: str, face_ids: Sequence[str], *, named: bool = True
 ) -> Sequence[EnrolledFace]:
-    """Delete faces and their crops; return those that were there."""
-    gone = await gallery.delete_faces(collection_id, face_ids)
+    """Delete faces and their crops, with `named=False` only what is nobody's; return those that went."""
+    gone = await gallery.delete_faces(collection_id, face_ids, named=named)
     await _delete_crops(store, gone)
     return gone
 

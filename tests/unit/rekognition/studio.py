@@ -141,8 +141,9 @@ class Clock:
 class Studio:
     """The service on a port of its own, in a thread of its own."""
 
-    def __init__(self, folder, *, anonymous: bool = False, s3_buckets: str = "") -> None:
+    def __init__(self, folder, *, anonymous: bool = False, s3_buckets: str = "", gallery=None) -> None:
         self.folder = folder
+        self.gallery = gallery or MemoryGallery(now_s=time.time)
         self.clock = Clock()
         self.settings = Settings(
             data=folder, request_timeout_s=20.0, lease_s=10.0, anonymous=anonymous, s3_buckets=s3_buckets
@@ -170,7 +171,7 @@ class Studio:
         queue, store, gallery = (
             MemoryQueue(lease_s=30.0, max_receives=3, clock=time.monotonic),
             Objects(self.settings.effective_store_url),
-            MemoryGallery(now_s=time.time),
+            self.gallery,
         )
         admission = Admission(max_workers=1, answer_within_s=20.0)
         intake = Intake(

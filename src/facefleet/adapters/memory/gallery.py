@@ -11,7 +11,7 @@ import numpy as np
 
 from facefleet.core.centroid import Centroid, centroid
 from facefleet.core.faces import Candidate, Collection, EnrolledFace, Page, Person, Template
-from facefleet.core.galleries import check_model, merge
+from facefleet.core.galleries import check_limit, check_model, merge
 from facefleet.errors import AlreadyExists, NotFound
 
 T = TypeVar("T")
@@ -28,6 +28,14 @@ class _Shelf:
     def of(self, person: str) -> list[EnrolledFace]:
         """Return a person's faces."""
         return [face for face in self.faces.values() if face.person == person]
+
+    def known(self, face_ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that are there, in order."""
+        return sorted(set(face_ids) & self.faces.keys())
+
+    def free(self, face_ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that are there and nobody's, in order."""
+        return [face_id for face_id in self.known(face_ids) if self.faces[face_id].person is None]
 
 
 class MemoryGallery:
@@ -102,10 +110,13 @@ class MemoryGallery:
         ]
         return _page(chosen, "face_id", limit, after)
 
-    async def delete_faces(self, collection_id: str, face_ids: Sequence[str]) -> Sequence[EnrolledFace]:
+    async def delete_faces(
+        self, collection_id: str, face_ids: Sequence[str], *, named: bool = True
+    ) -> Sequence[EnrolledFace]:
         """Delete those that are there."""
-        faces = self._shelf(collection_id).faces
-        return [_bare(faces.pop(face_id)) for face_id in sorted(set(face_ids) & faces.keys())]
+        shelf = self._shelf(collection_id)
+        going = shelf.known(face_ids) if named else shelf.free(face_ids)
+        return [_bare(shelf.faces.pop(face_id)) for face_id in going]
 
     async def search(
         self,
@@ -159,15 +170,26 @@ class MemoryGallery:
         shelf = self._shelf(collection_id)
         return _page([self._person(shelf, person) for person in shelf.persons], "person", limit, after)
 
-    async def assign(self, collection_id: str, face_ids: Sequence[str], person: str | None) -> Sequence[EnrolledFace]:
-        """Move faces to a person."""
+    async def associate(
+        self, collection_id: str, face_ids: Sequence[str], person: str, *, most_faces: int
+    ) -> Sequence[EnrolledFace]:
+        """Give a person what is nobody's."""
         shelf = self._shelf(collection_id)
-        if person is not None:
-            shelf.persons.setdefault(person, self._now_s())
-        moved = sorted(set(face_ids) & shelf.faces.keys())
-        for face_id in moved:
+        _check_person(shelf, person)
+        free = shelf.free(face_ids)
+        check_limit(f"Person {person}", len(shelf.of(person)) + len(free), most_faces, "faces")
+        for face_id in free:
             shelf.faces[face_id] = replace(shelf.faces[face_id], person=person)
-        return [_bare(shelf.faces[face_id]) for face_id in moved]
+        return [_bare(shelf.faces[face_id]) for face_id in shelf.known(face_ids)]
+
+    async def disassociate(self, collection_id: str, face_ids: Sequence[str], person: str) -> Sequence[EnrolledFace]:
+        """Take from a person what is theirs."""
+        shelf = self._shelf(collection_id)
+        _check_person(shelf, person)
+        theirs = [face_id for face_id in shelf.known(face_ids) if shelf.faces[face_id].person == person]
+        for face_id in theirs:
+            shelf.faces[face_id] = replace(shelf.faces[face_id], person=None)
+        return [_bare(shelf.faces[face_id]) for face_id in theirs]
 
     async def person_templates(self, collection_id: str, person: str) -> Sequence[Template]:
         """Return a person's templates."""

@@ -1,6 +1,7 @@
 """The faces of a collection: indexing, listing and deleting them."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
@@ -110,18 +111,16 @@ async def list_faces(call: Call, request: ListFaces) -> Document:
 async def delete_faces(call: Call, request: DeleteFaces) -> Document:
     """Delete faces and their crops; a face of a user must be disassociated first."""
     call.check(Scope.ENROL, request.collection_id)
-    service = call.service
+    gallery, store = call.service.gallery, call.service.store
     asked = list(dict.fromkeys(request.face_ids))
-    page = await service.gallery.faces(request.collection_id, limit=len(asked), face_ids=set(asked))
+    deleted = await galleries.delete_faces(gallery, store, request.collection_id, asked, named=False)
+    gone = {face.face_id for face in deleted}
+    left = [face_id for face_id in asked if face_id not in gone]
+    page = await gallery.faces(request.collection_id, limit=len(asked), face_ids=set(left))
     owners = {face.face_id: face.person for face in page.items}
-    free = [face_id for face_id in asked if face_id in owners and owners[face_id] is None]
-    gone = {
-        face.face_id
-        for face in await galleries.delete_faces(service.gallery, service.store, request.collection_id, free)
-    }
     return {
         "DeletedFaces": [face_id for face_id in asked if face_id in gone],
-        "UnsuccessfulFaceDeletions": [_kept(face_id, owners.get(face_id)) for face_id in asked if face_id not in gone],
+        "UnsuccessfulFaceDeletions": [_kept(face_id, owners) for face_id in left],
     }
 
 
@@ -129,7 +128,9 @@ def _record(face: EnrolledFaceJson, image: ImageJson) -> Document:
     return {"Face": indexed_face(face, image), "FaceDetail": face_detail(face, image)}
 
 
-def _kept(face_id: str, user_id: str | None) -> Document:
-    if user_id is None:
+def _kept(face_id: str, owners: Mapping[str, str | None]) -> Document:
+    if face_id not in owners:
         return {"FaceId": face_id, "Reasons": ["FACE_NOT_FOUND"]}
-    return {"FaceId": face_id, "UserId": user_id, "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"]}
+    document: Document = {"FaceId": face_id, "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"]}
+    owner = owners[face_id]
+    return document if owner is None else document | {"UserId": owner}  # None: disassociated since

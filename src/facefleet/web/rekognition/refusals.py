@@ -35,6 +35,7 @@ _CODES: dict[type[errors.FacefleetError], str] = {
     errors.ImageTooLarge: "ImageTooLargeException",
     errors.NotFound: "ResourceNotFoundException",
     errors.AlreadyExists: "ResourceAlreadyExistsException",
+    errors.LimitExceeded: "ServiceQuotaExceededException",
     errors.IncompatibleTemplates: "ConflictException",
     errors.Unavailable: "ThrottlingException",
     errors.Overloaded: "ProvisionedThroughputExceededException",

@@ -90,7 +90,7 @@ async def associate_faces(call: Call, request: AssociateFaces) -> Document:
     gallery = call.service.gallery
     owned = await gallery.person_templates(request.collection_id, request.user_id)
     mean = centroid(owned)
-    accepted, refused, added = [], [], 0
+    accepted, refused = [], []
     for face_id in dict.fromkeys(request.face_ids):
         face = await _face(call, request.collection_id, face_id)
         refusal = _refusal(call, face_id, face, request, mean)
@@ -98,14 +98,15 @@ async def associate_faces(call: Call, request: AssociateFaces) -> Document:
             refused.append(refusal)
         else:
             accepted.append(face_id)
-            added += face is not None and face.person is None
-    if len(owned) + added > MOST_FACES_A_USER:
-        raise Refusal("ServiceQuotaExceededException", f"A user may have {MOST_FACES_A_USER} faces.")
-    await gallery.assign(request.collection_id, accepted, request.user_id)
+    # What was looked at may have changed since, so the gallery looks again as it writes.
+    faces = await gallery.associate(request.collection_id, accepted, request.user_id, most_faces=MOST_FACES_A_USER)
+    owners = {face.face_id: face.person for face in faces}
+    theirs = [face_id for face_id in accepted if owners.get(face_id) == request.user_id]
+    lost = [_not_theirs(face_id, owners.get(face_id)) for face_id in accepted if face_id not in theirs]
     return {
-        "AssociatedFaces": [{"FaceId": face_id} for face_id in accepted],
-        "UnsuccessfulFaceAssociations": refused,
-        "UserStatus": "ACTIVE" if owned or accepted else "CREATED",
+        "AssociatedFaces": [{"FaceId": face_id} for face_id in theirs],
+        "UnsuccessfulFaceAssociations": refused + lost,
+        "UserStatus": "ACTIVE" if owned or theirs else "CREATED",
     }
 
 
@@ -113,18 +114,16 @@ async def disassociate_faces(call: Call, request: DisassociateFaces) -> Document
     """Take faces from a user; they stay in the collection and are nobody's."""
     call.check(Scope.ENROL, request.collection_id)
     gallery = call.service.gallery
-    owned = await gallery.person_templates(request.collection_id, request.user_id)
     asked = list(dict.fromkeys(request.face_ids))
-    page = await gallery.faces(request.collection_id, limit=len(asked), face_ids=set(asked))
+    taken = {face.face_id for face in await gallery.disassociate(request.collection_id, asked, request.user_id)}
+    others = [face_id for face_id in asked if face_id not in taken]
+    page = await gallery.faces(request.collection_id, limit=len(asked), face_ids=set(others))
     owners = {face.face_id: face.person for face in page.items}
-    theirs = [face_id for face_id in asked if owners.get(face_id) == request.user_id]
-    await gallery.assign(request.collection_id, theirs, None)
+    left = await gallery.faces(request.collection_id, limit=1, person=request.user_id)
     return {
-        "DisassociatedFaces": [{"FaceId": face_id} for face_id in theirs],
-        "UnsuccessfulFaceDisassociations": [
-            _not_theirs(face_id, owners.get(face_id)) for face_id in asked if face_id not in theirs
-        ],
-        "UserStatus": "ACTIVE" if len(owned) > len(theirs) else "CREATED",
+        "DisassociatedFaces": [{"FaceId": face_id} for face_id in asked if face_id in taken],
+        "UnsuccessfulFaceDisassociations": [_not_theirs(face_id, owners.get(face_id)) for face_id in others],
+        "UserStatus": "ACTIVE" if left.items else "CREATED",
     }
 
 

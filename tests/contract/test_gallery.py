@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facefleet.core.centroid import centroid
-from facefleet.core.faces import Box, EnrolledFace, Pose, Quality, Template
+from facefleet.core.faces import Box, EnrolledFace, Person, Pose, Quality, Template
 from facefleet.errors import AlreadyExists, IncompatibleTemplates, LimitExceeded, NotFound
 
 MODEL = "resnet-128"
@@ -349,6 +349,18 @@ class TestPersons:
         for name in ("Mary", "Ada"):
             with pytest.raises(AlreadyExists):
                 await gallery.create_person("staff", name)
+
+    async def test_a_person_who_is_created_while_the_collection_is_deleted_goes_with_it(self, gallery):
+        """Or is too late; whoever creates them is to blame for nothing else."""
+        for _ in range(40):
+            _, *created = await asyncio.gather(
+                gallery.delete_collection("staff"),
+                *(gallery.create_person("staff", name) for name in ("Ada", "Grace", "Mary", "Vera")),
+                return_exceptions=True,
+            )
+            assert {type(one) for one in created} <= {Person, NotFound}, created
+            await gallery.create_collection("staff", model_id=MODEL, tags={})
+            assert (await gallery.persons("staff", limit=9)).items == ()
 
     async def test_a_person_can_go_with_all_faces(self, gallery):
         """Deleting a person for good returns the faces, whose crops are orphans."""

@@ -61,7 +61,8 @@ BY_ID = " ORDER BY face_id LIMIT %(limit)s"
 DELETE_FACES = f"DELETE FROM faces WHERE collection_id = %s AND face_id = ANY (%s) RETURNING {FACE}"  # noqa: S608
 
 CREATE_PERSON = """
-    INSERT INTO persons (collection_id, person) SELECT collection_id, %s FROM collections WHERE collection_id = %s
+    INSERT INTO persons (collection_id, person)
+    SELECT collection_id, %s FROM collections WHERE collection_id = %s FOR KEY SHARE  -- as KEEP_COLLECTION
     ON CONFLICT DO NOTHING RETURNING extract(epoch FROM created_at)::float8
 """
 PERSONS = """

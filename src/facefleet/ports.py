@@ -136,8 +136,16 @@ class Gallery(Protocol):
         """List collections by name."""
         ...
 
-    async def set_tags(self, collection_id: str, tags: Mapping[str, str]) -> None:
-        """Replace the tags."""
+    async def add_tags(self, collection_id: str, tags: Mapping[str, str], *, most_tags: int) -> None:
+        """Add tags; those of the same name are replaced.
+
+        Raises:
+            LimitExceeded: there would be more than `most_tags`; none is added then.
+        """
+        ...
+
+    async def remove_tags(self, collection_id: str, names: Items[str]) -> None:
+        """Remove the tags of these names; those that are not there are ignored."""
         ...
 
     async def enrol(self, faces: Sequence[EnrolledFace]) -> Sequence[EnrolledFace]:

@@ -88,10 +88,33 @@ class TestCollections:
         names = await all_pages(gallery.collections, "collection_id")
         assert names == ["Zoo", "alumni", "staff", "visitors", "ärzte"]
 
-    async def test_tags_are_replaced(self, gallery):
-        """Setting tags forgets the earlier ones."""
-        await gallery.set_tags("staff", {"floor": "3"})
-        assert (await gallery.collection("staff")).tags == {"floor": "3"}
+    async def test_tags_are_added_replaced_and_removed(self, gallery):
+        """By name; the others stay as they are."""
+        await gallery.add_tags("staff", {"floor": "3", "door": "a"}, most_tags=9)
+        await gallery.add_tags("staff", {"floor": "4"}, most_tags=9)
+        await gallery.remove_tags("staff", ["site", "never there"])
+        assert (await gallery.collection("staff")).tags == {"floor": "4", "door": "a"}
+
+    async def test_too_many_tags_are_none(self, gallery):
+        """One too many, and nothing is changed; replacing adds none."""
+        with pytest.raises(LimitExceeded):
+            await gallery.add_tags("staff", {"site": "Bern", "floor": "3"}, most_tags=1)
+        assert (await gallery.collection("staff")).tags == {"site": "Zürich"}
+        await gallery.add_tags("staff", {"site": "Bern"}, most_tags=1)
+        assert (await gallery.collection("staff")).tags == {"site": "Bern"}
+
+    async def test_tags_that_are_changed_at_once_are_all_changed(self, gallery):
+        """Nobody writes back what they read before somebody else wrote; the limit holds for all together."""
+        for n in range(5):
+            await gallery.add_tags("staff", {f"old {n}": ""}, most_tags=9)
+        changes = [gallery.add_tags("staff", {f"new {n}": ""}, most_tags=99) for n in range(5)]
+        changes += [gallery.remove_tags("staff", [f"old {n}"]) for n in range(5)]
+        await asyncio.gather(*changes)
+        assert (await gallery.collection("staff")).tags.keys() == {"site", *(f"new {n}" for n in range(5))}
+        told = await asyncio.gather(
+            *(gallery.add_tags("staff", {f"more {n}": ""}, most_tags=8) for n in range(5)), return_exceptions=True
+        )
+        assert [type(one) for one in told if one is not None] == [LimitExceeded] * 3
 
     async def test_deleting_a_collection_leaves_nothing(self, gallery):
         """Faces, persons and tags go; the crops' keys are handed back; the name is free again."""
@@ -108,7 +131,8 @@ class TestCollections:
         calls = [
             gallery.collection("nowhere"),
             gallery.delete_collection("nowhere"),
-            gallery.set_tags("nowhere", {}),
+            gallery.add_tags("nowhere", {}, most_tags=9),
+            gallery.remove_tags("nowhere", ["site"]),
             gallery.enrol([a_face(1, collection_id="nowhere")]),
             gallery.face("nowhere", "face-0001"),
             gallery.faces("nowhere", limit=1),

@@ -81,9 +81,17 @@ class PostgresGallery:
         rows = await self._database.run(sql.COLLECTIONS, [after or "", limit + 1])
         return page_of([collection_of(row) for row in rows], limit, lambda collection: collection.collection_id)
 
-    async def set_tags(self, collection_id: str, tags: Mapping[str, str]) -> None:
-        """Replace the tags."""
-        if not await self._database.run(sql.SET_TAGS, [Jsonb(dict(tags)), collection_id]):
+    async def add_tags(self, collection_id: str, tags: Mapping[str, str], *, most_tags: int) -> None:
+        """Add tags; too many are undone."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(sql.ADD_TAGS, [Jsonb(dict(tags)), collection_id])).fetchone()
+            if row is None:
+                raise _no_collection(collection_id)
+            check_limit(f"Collection {collection_id}", row[0], most_tags, "tags")
+
+    async def remove_tags(self, collection_id: str, names: Items[str]) -> None:
+        """Remove tags."""
+        if not await self._database.run(sql.REMOVE_TAGS, [list(names), collection_id]):
             raise _no_collection(collection_id)
 
     async def enrol(self, faces: Sequence[EnrolledFace]) -> Sequence[EnrolledFace]:

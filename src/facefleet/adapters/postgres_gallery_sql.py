@@ -23,7 +23,11 @@ _COLLECTIONS = """
 """
 COLLECTION = _COLLECTIONS + "WHERE collection_id = %s"
 COLLECTIONS = _COLLECTIONS + "WHERE collection_id > %s ORDER BY collection_id LIMIT %s"
-SET_TAGS = "UPDATE collections SET tags = %s WHERE collection_id = %s RETURNING 1"
+ADD_TAGS = """
+    UPDATE collections SET tags = tags || %s WHERE collection_id = %s
+    RETURNING (SELECT count(*) FROM jsonb_object_keys(tags))
+"""
+REMOVE_TAGS = "UPDATE collections SET tags = tags - %s::text[] WHERE collection_id = %s RETURNING 1"
 LOCK_COLLECTION = "SELECT model_id FROM collections WHERE collection_id = %s FOR UPDATE"
 # Kept from being deleted meanwhile, without keeping other enrolments out.
 KEEP_COLLECTION = "SELECT model_id FROM collections WHERE collection_id = %s FOR KEY SHARE"

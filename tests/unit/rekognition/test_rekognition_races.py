@@ -108,6 +108,15 @@ def test_a_face_is_associated_or_deleted(rekognition, together):
             assert given["UnsuccessfulFaceAssociations"] == [{"FaceId": face, "Reasons": [NO_FACE]}]
 
 
+def test_tags_that_are_added_at_once_are_all_there(rekognition, together):
+    """None is lost to another's."""
+    arn = rekognition.describe_collection(CollectionId="staff")["CollectionARN"]
+    for n in range(ROUNDS):
+        names = [f"{n} {who}" for who in "abc"]
+        together(*(lambda name=name: rekognition.tag_resource(ResourceArn=arn, Tags={name: ""}) for name in names))
+        assert rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"].keys() >= set(names)
+
+
 def test_faces_that_are_associated_at_once_are_counted_together(rekognition, together):
     """60 and 60 are more than a user may have."""
     halves = [index(rekognition, *(Sitter("Ada", left=n, top=top) for n in range(60))) for top in (100, 200)]

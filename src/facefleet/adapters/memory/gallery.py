@@ -69,10 +69,18 @@ class MemoryGallery:
         listed = [await self.collection(collection_id) for collection_id in self._shelves]
         return _page(listed, "collection_id", limit, after)
 
-    async def set_tags(self, collection_id: str, tags: Mapping[str, str]) -> None:
-        """Replace the tags."""
+    async def add_tags(self, collection_id: str, tags: Mapping[str, str], *, most_tags: int) -> None:
+        """Add tags."""
         shelf = self._shelf(collection_id)
-        shelf.head = replace(shelf.head, tags=dict(tags))
+        together = {**shelf.head.tags, **tags}
+        check_limit(f"Collection {collection_id}", len(together), most_tags, "tags")
+        shelf.head = replace(shelf.head, tags=together)
+
+    async def remove_tags(self, collection_id: str, names: Items[str]) -> None:
+        """Remove tags."""
+        shelf = self._shelf(collection_id)
+        left = {name: value for name, value in shelf.head.tags.items() if name not in names}
+        shelf.head = replace(shelf.head, tags=left)
 
     async def enrol(self, faces: Sequence[EnrolledFace]) -> Sequence[EnrolledFace]:
         """Add those that are new; all or none."""

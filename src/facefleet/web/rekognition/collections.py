@@ -2,13 +2,14 @@
 
 from pydantic import Field
 
+from facefleet.core.galleries import check_limit
 from facefleet.core.keys import Scope
 from facefleet.usecases import galleries
 from facefleet.web.rekognition.call import Call
 from facefleet.web.rekognition.members import CollectionId, Members, PageSize, Tags
 from facefleet.web.rekognition.paging import PageRequest
 from facefleet.web.rekognition.shapes import Document
-from facefleet.web.rekognition.tags import check_count
+from facefleet.web.rekognition.tags import MOST_TAGS
 
 # What a page holds where MaxResults is left out or 0.
 PAGE = 1000
@@ -36,7 +37,7 @@ class ListCollections(PageRequest):
 async def create_collection(call: Call, request: CreateCollection) -> Document:
     """Make a collection for templates of the service's model."""
     call.check(Scope.ADMIN, request.collection_id)
-    check_count(request.tags)
+    check_limit(f"Collection {request.collection_id}", len(request.tags), MOST_TAGS, "tags")
     made = await call.service.gallery.create_collection(
         request.collection_id, model_id=call.service.model_id, tags=request.tags
     )

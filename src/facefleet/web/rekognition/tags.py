@@ -1,6 +1,5 @@
 """Tags of collections."""
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -41,33 +40,20 @@ class ListTagsForResource(Members):
 async def tag_resource(call: Call, request: TagResource) -> Document:
     """Add tags to a collection; those of the same key are replaced."""
     collection = await _collection(call, request.resource_arn, Scope.ADMIN)
-    tags = collection.tags | request.tags
-    check_count(tags)
-    await call.service.gallery.set_tags(collection.collection_id, tags)
+    await call.service.gallery.add_tags(collection.collection_id, request.tags, most_tags=MOST_TAGS)
     return {}
 
 
 async def untag_resource(call: Call, request: UntagResource) -> Document:
     """Remove tags from a collection; those it does not have are no error."""
     collection = await _collection(call, request.resource_arn, Scope.ADMIN)
-    tags = {name: value for name, value in collection.tags.items() if name not in request.tag_keys}
-    await call.service.gallery.set_tags(collection.collection_id, tags)
+    await call.service.gallery.remove_tags(collection.collection_id, request.tag_keys)
     return {}
 
 
 async def list_tags_for_resource(call: Call, request: ListTagsForResource) -> Document:
     """Return a collection's tags."""
     return {"Tags": dict((await _collection(call, request.resource_arn, Scope.READ)).tags)}
-
-
-def check_count(tags: Mapping[str, str]) -> None:
-    """Return if a collection may have so many.
-
-    Raises:
-        Refusal: ServiceQuotaExceededException.
-    """
-    if len(tags) > MOST_TAGS:
-        raise Refusal("ServiceQuotaExceededException", f"A collection may have {MOST_TAGS} tags, not {len(tags)}.")
 
 
 async def _collection(call: Call, arn: str, scope: Scope) -> Collection:

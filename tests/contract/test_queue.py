@@ -588,7 +588,9 @@ class TestCounts:
 
 
 class TestCursor:
-    @pytest.mark.parametrize("after", ["", "x", "1", "1 2 3", "1.5 2", "99999999999999999999 1"])
+    @pytest.mark.parametrize(
+        "after", ["", "x", "1", "1 2 3", "1.5 2", f"{10**20} 1", f"{2**62 - 1} 1", f"{-(2**62) + 4} 1"]
+    )
     async def test_a_cursor_that_no_page_gave_is_the_callers_mistake(self, queue, after):
         """It is refused, or leads nowhere; it is never a crash."""
         with suppress(InvalidInput):

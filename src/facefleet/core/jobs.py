@@ -245,6 +245,6 @@ def dead_letter_cursor(after: str | None) -> tuple[int, int]:
         died_us, seq = (int(part) for part in after.split(" "))
     except ValueError as error:
         raise InvalidInput("`after` is no end of a page; take it from `next_after`.") from error
-    if max(abs(died_us), abs(seq)) >= 2**62:
+    if min(died_us, seq) < 0 or max(died_us, seq) >= 2**62:
         raise InvalidInput("`after` is no end of a page; take it from `next_after`.")
     return died_us, seq

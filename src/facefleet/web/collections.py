@@ -10,7 +10,7 @@ from starlette.responses import Response
 from facefleet.core.faces import Collection
 from facefleet.usecases import galleries
 from facefleet.web.paging import Listing, PageQuery, listing
-from facefleet.web.parameters import CollectionId, printable
+from facefleet.web.parameters import CollectionId, Printable, printable
 from facefleet.web.room import RoomGiven
 
 router = APIRouter(tags=["collections"])
@@ -43,7 +43,7 @@ class CollectionJson(BaseModel):
 class CollectionsQuery(PageQuery):
     """Which collections to list."""
 
-    after: CollectionId | None = Field(default=None, description="Name of the last collection seen.")
+    after: Printable | None = Field(default=None, description="Name of the last collection seen.")
 
 
 @router.post("/v1/collections", status_code=201)

@@ -60,6 +60,21 @@ def test_names_hold_letters_digits_and_three_signs(refused, name):
     assert refused("create_collection", CollectionId=name) == "InvalidParameterException"
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_collection_is_not_named_as_a_folder(rekognition, refused, studio, name):
+    """Version 1 could not be told to delete it; one that was made before can be deleted here."""
+    assert refused("create_collection", CollectionId=name) == "InvalidParameterException"
+    studio.run(studio.service.gallery.create_collection(name, model_id="made-by-hand", tags={}))
+    rekognition.delete_collection(CollectionId=name)
+
+
+@pytest.mark.parametrize("name", ["...", "..a", "-", "_."])
+def test_other_names_of_dots_are_names(rekognition, name):
+    """A path keeps them as they are."""
+    rekognition.create_collection(CollectionId=name)
+    rekognition.delete_collection(CollectionId=name)
+
+
 def test_a_listing_comes_in_pages(rekognition):
     """MaxResults items a page, each item once, in order, until NextToken ends."""
     names = sorted(f"page-{uuid.uuid4()}" for _ in range(5))

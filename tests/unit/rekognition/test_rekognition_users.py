@@ -93,10 +93,19 @@ def test_a_token_has_a_form(collection, refused, token):
 
 
 @pytest.mark.parametrize(
-    ("user", "allowed"), [("x" * 127, True), ("x" * 128, True), ("x" * 129, False), ("a b", False)]
+    ("user", "allowed"),
+    [
+        ("x" * 127, True),
+        ("x" * 128, True),
+        ("x" * 129, False),
+        ("a b", False),
+        ("...", True),
+        (".", False),
+        ("..", False),
+    ],
 )
-def test_a_user_id_has_up_to_128_characters(rekognition, collection, refused, user, allowed):
-    """One below, at and above the limit."""
+def test_a_user_id_has_a_form(rekognition, collection, refused, user, allowed):
+    """One below, at and above 128 characters; none that version 1 could not name in a URL."""
     if allowed:
         rekognition.create_user(CollectionId=collection, UserId=user)
         assert user in users_of(rekognition, collection)

@@ -6,7 +6,7 @@ from facefleet.core.galleries import check_limit
 from facefleet.core.keys import Scope
 from facefleet.usecases import galleries
 from facefleet.web.rekognition.call import Call
-from facefleet.web.rekognition.members import CollectionId, Members, PageSize, Tags
+from facefleet.web.rekognition.members import CollectionId, Members, NewCollectionId, PageSize, Tags
 from facefleet.web.rekognition.paging import PageRequest
 from facefleet.web.rekognition.shapes import Document
 from facefleet.web.rekognition.tags import MOST_TAGS
@@ -18,7 +18,7 @@ PAGE = 1000
 class CreateCollection(Members):
     """Make an empty collection."""
 
-    collection_id: CollectionId
+    collection_id: NewCollectionId
     tags: Tags = Field(default_factory=dict)
 
 

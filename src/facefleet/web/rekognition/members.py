@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_pascal
 from pydantic_core import ErrorDetails, from_json
 
+from facefleet.core.names import has_place_in_url
 from facefleet.core.shortcomings import QualityFilter
 from facefleet.web.rekognition.refusals import Refusal, invalid
 
@@ -31,6 +32,12 @@ def _tag_key(text: str) -> str:
     return _tag_text(text)
 
 
+def _no_path(name: str) -> str:
+    if not has_place_in_url(name):
+        raise ValueError("Member must not be . or .., which are other places in a URL of version 1")
+    return name
+
+
 def _pattern(pattern: str, least: int, most: int) -> StringConstraints:
     return StringConstraints(pattern=rf"\A(?:{pattern})\z", min_length=least, max_length=most)
 
@@ -40,6 +47,9 @@ _COLLECTION_ID = r"[a-zA-Z0-9_.\-]+"
 CollectionId = Annotated[str, _pattern(_COLLECTION_ID, 1, 255)]
 ExternalImageId = Annotated[str, _pattern(r"[a-zA-Z0-9_.\-:]+", 1, 255)]
 UserId = Annotated[str, _pattern(r"[a-zA-Z0-9_.\-:]+", 1, 128)]
+# Of what is made; what earlier versions let be made under such a name can still be listed and deleted.
+NewCollectionId = Annotated[CollectionId, AfterValidator(_no_path)]
+NewUserId = Annotated[UserId, AfterValidator(_no_path)]
 FaceId = Annotated[str, _pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", 36, 36)]
 ClientRequestToken = Annotated[str, _pattern("[a-zA-Z0-9_-]+", 1, 64)]
 Bucket = Annotated[str, _pattern(r"[0-9A-Za-z.\-_]*", 3, 255)]

@@ -32,7 +32,7 @@ OPERATIONS = {
     "SearchFacesByImage": Operation(searches.SearchFacesByImage, searches.search_faces_by_image),
     "SearchUsers": Operation(searches.SearchUsers, searches.search_users),
     "SearchUsersByImage": Operation(searches.SearchUsersByImage, searches.search_users_by_image),
-    "CreateUser": Operation(users.OneUser, users.create_user),
+    "CreateUser": Operation(users.CreateUser, users.create_user),
     "DeleteUser": Operation(users.OneUser, users.delete_user),
     "ListUsers": Operation(users.ListUsers, users.list_users),
     "AssociateFaces": Operation(users.AssociateFaces, users.associate_faces),

@@ -15,6 +15,7 @@ from facefleet.web.rekognition.members import (
     FaceId,
     MaxUsers,
     Members,
+    NewUserId,
     Percent,
     UserId,
 )
@@ -33,6 +34,12 @@ class OneUser(Members):
     collection_id: CollectionId
     user_id: UserId
     client_request_token: ClientRequestToken | None = None
+
+
+class CreateUser(OneUser):
+    """Make a user without faces."""
+
+    user_id: NewUserId
 
 
 class ListUsers(PageRequest):
@@ -54,7 +61,7 @@ class AssociateFaces(DisassociateFaces):
     user_match_threshold: Percent = 75.0
 
 
-async def create_user(call: Call, request: OneUser) -> Document:
+async def create_user(call: Call, request: CreateUser) -> Document:
     """Make a user without faces."""
     call.check(Scope.ENROL, request.collection_id)
     try:

@@ -12,7 +12,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from facefleet.core.answers import DetectAnswer, EnrolAnswer, IdentifyAnswer, VerifyAnswer
+from facefleet.core.answers import DetectAnswer, EnrolAnswer, IdentifyAnswer, SearchAnswer, VerifyAnswer
 from facefleet.core.jobs import JobState, JobStatus, Lane, no_answer
 from facefleet.web.connection import while_connected
 from facefleet.web.parameters import (
@@ -34,12 +34,22 @@ router = APIRouter(tags=["jobs"])
 
 
 class Kind(StrEnum):
-    """What a job asks for."""
+    """What a job that is sent here can ask for."""
 
     IDENTIFY = "identify"
     DETECT = "detect"
     VERIFY = "verify"
     ENROL = "enrol"
+
+
+class AnyKind(StrEnum):
+    """What a job asks for; `search` comes by the Rekognition interface alone."""
+
+    IDENTIFY = "identify"
+    DETECT = "detect"
+    VERIFY = "verify"
+    ENROL = "enrol"
+    SEARCH = "search"
 
 
 _QUERIES: dict[Kind, type[RecognitionQuery]] = {
@@ -111,12 +121,12 @@ class JobJson(BaseModel):
     """Where a job is; once it is done, `answer` or `error` says what came of it."""
 
     job_id: str
-    kind: Kind
+    kind: AnyKind
     state: JobState
     created: datetime
     receives: int = Field(description="How often a worker has taken it.")
     error: JobProblem | None = None
-    answer: DetectAnswer | IdentifyAnswer | VerifyAnswer | EnrolAnswer | None = None
+    answer: DetectAnswer | IdentifyAnswer | VerifyAnswer | EnrolAnswer | SearchAnswer | None = None
 
 
 @router.post(
@@ -167,7 +177,7 @@ def _body(status: JobStatus) -> bytes:
     """Return the document with the worker's answer spliced in as it is."""
     document = JobJson(
         job_id=status.job_id,
-        kind=Kind(status.kind),
+        kind=AnyKind(status.kind),
         state=status.state,
         created=datetime.fromtimestamp(status.created_s, UTC),
         receives=status.receives,

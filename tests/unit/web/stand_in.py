@@ -20,7 +20,7 @@ from facefleet.config import Settings
 from facefleet.core import answers
 from facefleet.core.faces import Box, EnrolledFace, Template
 from facefleet.core.fleet import Worker, WorkerState
-from facefleet.core.jobs import Answer, Detect, Enrol, Identify, Job, Verify, input_keys
+from facefleet.core.jobs import Answer, Detect, Enrol, Identify, Job, Search, Verify, input_keys
 from facefleet.errors import FacefleetError
 from facefleet.usecases.admission import Admission
 from facefleet.usecases.intake import Intake
@@ -89,6 +89,10 @@ class StandIn:
                     threshold=task.threshold or 70.0,
                     image=image,
                     faces=(face,) * self.faces,
+                )
+            case Search(collection=collection, threshold=threshold):
+                return answers.SearchAnswer(
+                    **common, collection=collection, threshold=threshold, image=image, searched=FACE
                 )
             case Enrol() as task:
                 return answers.EnrolAnswer(

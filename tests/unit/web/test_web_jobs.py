@@ -2,13 +2,16 @@
 
 import asyncio
 import uuid
+from dataclasses import fields
+from typing import get_args
 
 import pytest
 from stand_in import client_of, make_service, said, working
 
 from facefleet.core.answers import IdentifyAnswer
-from facefleet.core.jobs import Lane, QueueCounts
+from facefleet.core.jobs import Job, Lane, QueueCounts, Search, Task
 from facefleet.errors import NoFace
+from facefleet.web.jobs import AnyKind, JobJson
 
 
 async def submit(client, photo, **query):
@@ -57,6 +60,24 @@ async def test_every_kind_of_request_can_be_a_job(client, worker, photo):
         done = await client.get(response.headers["location"], params={"wait_s": 5})
         assert done.json()["answer"] is not None
     assert [job.task.kind for job in worker.seen] == ["detect", "verify", "enrol"]
+
+
+async def test_a_search_of_the_other_interface_is_a_job_that_can_be_looked_at(client, service, worker):
+    """Fleet and dead letters hand out its id as they do any other."""
+    await service.store.put("inputs/x", b"")
+    task = Search(image="inputs/x", collection="default", threshold=80.0, limit=5)
+    job = Job(job_id=str(uuid.uuid4()), task=task, created_s=1_700_000_000.0)
+    await service.queue.put(job)
+    document = (await client.get(f"/v1/jobs/{job.job_id}", params={"wait_s": 5})).json()
+    assert (document["kind"], document["state"]) == ("search", "done")
+    assert JobJson.model_validate(document).model_dump(mode="json")["answer"] == document["answer"]
+
+
+def test_every_kind_of_job_can_be_looked_at():
+    """Whatever the queue may hold has a name here."""
+    tasks = get_args(get_args(Task)[0])
+    kinds = [field.default for task in tasks for field in fields(task) if field.name == "kind"]
+    assert sorted(kinds) == sorted(AnyKind)
 
 
 @pytest.mark.parametrize(

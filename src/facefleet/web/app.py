@@ -1,8 +1,8 @@
 """The web room as one ASGI app over a `Service`.
 
-From the outside in a request passes `Measured` (metrics), `Guard` (what is refused at the door), `UnexpectedErrors`
-(500), `Rekognition` (AWS's protocol on `POST /`) and the routes. All middleware is plain ASGI: Starlette's
-`BaseHTTPMiddleware` costs every request two more tasks.
+From the outside in a request passes `Measured` (metrics), `HeadAsGet` (HEAD), `Guard` (what is refused at the door),
+`UnexpectedErrors` (500), `Rekognition` (AWS's protocol on `POST /`) and the routes. All middleware is plain ASGI:
+Starlette's `BaseHTTPMiddleware` costs every request two more tasks.
 """
 
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from facefleet.web import (
     faces,
     fleet,
     guard,
+    head,
     health,
     jobs,
     metrics,
@@ -68,5 +69,6 @@ def create_app(service: Service, backing: Backing | None = None) -> FastAPI:
         app.add_middleware(Rekognition, service=service, backing=backing, uploads=uploads, metrics=room.metrics)
     app.add_middleware(problems.UnexpectedErrors)
     app.add_middleware(guard.Guard, host=settings.host, max_upload_bytes=max_upload_bytes)
+    app.add_middleware(head.HeadAsGet)
     app.add_middleware(metrics.Measured, metrics=room.metrics)
     return app

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from facefleet.core.answers import DetectAnswer, EnrolAnswer, IdentifyAnswer, SearchAnswer, VerifyAnswer
 from facefleet.core.jobs import JobState, JobStatus, Lane, no_answer
 from facefleet.web.connection import while_connected
+from facefleet.web.head import is_head
 from facefleet.web.parameters import (
     CollectionId,
     DetectQuery,
@@ -157,7 +158,7 @@ async def get_job(job_id: UUID, request: Request, room: RoomGiven, query: Annota
         wrong = {"type": "too_long", "loc": ("query", "wait_s"), "msg": f"Wait at most {longest_s:g} s"}
         raise RequestValidationError([wrong | {"input": query.wait_s}])
     status = await while_connected(request.receive, service.queue.status(str(job_id), wait_s=query.wait_s))
-    if status.state is not JobState.DONE:
+    if status.state is not JobState.DONE or is_head(request.scope):
         return Response(_body(status), media_type="application/json")
     # With retention 0 the answer goes once it has been sent; not before, or a broken line would lose it.
     erase = BackgroundTask(service.intake.fetched, status.job_id)

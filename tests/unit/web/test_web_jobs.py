@@ -147,6 +147,15 @@ async def test_with_retention_0_a_job_is_erased_once_its_answer_was_read(photo):
     assert [key async for key in service.store.keys("")] == []
 
 
+async def test_with_retention_0_a_job_is_not_erased_by_who_gets_the_headers_alone(photo):
+    """The answer was not read."""
+    service = make_service(retention_days=0)
+    async with client_of(service) as client, working(service):
+        place = (await submit(client, photo)).headers["location"]
+        assert (await client.head(place, params={"wait_s": 5})).status_code == 200
+        assert (await client.get(place)).json()["state"] == "done"
+
+
 async def test_a_job_is_accepted_however_long_the_queue_is(client, service, photo):
     """Whoever does not wait on the line is not turned away."""
     service.admission.observe(QueueCounts(visible=10_000, in_flight=0, dead=0, oldest_age_s=0.0))

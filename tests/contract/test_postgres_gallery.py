@@ -129,7 +129,8 @@ async def test_an_index_finds_named_faces_behind_unnamed_ones(galleries, databas
     by_score = sorted(enrolled["large"], key=lambda face: -float(face.template.vector @ probe.vector))
     for number in range(10):
         theirs = [face.face_id for face in by_score[1000 + number :: 10]]
-        await gallery.assign("large", theirs, f"person {number}")
+        await gallery.create_person("large", f"person {number}")
+        await gallery.associate("large", theirs, f"person {number}", most_faces=100)
     await gallery.maintain()
     await found(gallery, "large", by_score[:1])
     before = sum(await scans(database))
@@ -161,23 +162,16 @@ async def test_maintenance_is_done_by_one_at_a_time_and_may_be_repeated(gallerie
     assert await indexes(database) == before
 
 
-@pytest.mark.parametrize("way", ["enrol", "assign"])
-async def test_a_person_who_is_deleted_while_faces_come_is_made_anew(database, postgres_url, way):
+async def test_a_person_who_is_deleted_while_faces_come_is_made_anew(database, postgres_url):
     """Who came first is deleted, and what comes after is kept: neither fails."""
     face = faces_of("staff", 5, 128)[0]
     async with Database(postgres_url) as elsewhere:
         gallery = PostgresGallery(elsewhere)
         await gallery.create_collection("staff", model_id="m", tags={})
         await gallery.create_person("staff", "Ada")
-        if way == "assign":
-            await gallery.enrol([face])
         async with database.transaction() as deletion:
             await deletion.execute("SELECT 1 FROM persons WHERE collection_id = 'staff' AND person = 'Ada' FOR UPDATE")
-            coming = asyncio.create_task(
-                gallery.enrol([replace(face, person="Ada")])
-                if way == "enrol"
-                else gallery.assign("staff", [face.face_id], "Ada")
-            )
+            coming = asyncio.create_task(gallery.enrol([replace(face, person="Ada")]))
             await blocked(elsewhere)
             await deletion.execute("DELETE FROM persons WHERE collection_id = 'staff' AND person = 'Ada'")
         assert [one.person for one in await coming] == ["Ada"]

@@ -23,7 +23,7 @@ from facefleet.adapters.postgres_answers import news
 from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
 from facefleet.core.jobs import Answer, Detect, Job
-from facefleet.errors import LeaseLost, Unavailable
+from facefleet.errors import DeadlineExceeded, LeaseLost, Unavailable
 
 SOON_S = 90.0  # a wait that is expected to end early
 
@@ -248,6 +248,32 @@ async def test_a_job_of_a_newer_version_stops_no_worker(queue, url):
     await queue.put(known)
     taken = [lease.job for _ in range(2) for lease in await queue.lease("w1", limit=1, wait_s=0.5)]
     assert taken == [known]
+
+
+async def test_a_job_that_the_database_was_too_busy_to_take_is_too_late(queue, url):
+    """The client is told that, and not that there is no such job."""
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE jobs IN SHARE MODE")
+        asking = asyncio.create_task(queue.ask(a_job(), wait_s=0.2))
+        await asyncio.sleep(0.5)
+        connection.rollback()
+        with pytest.raises(DeadlineExceeded):
+            await asking
+
+
+async def test_a_job_of_a_newer_version_hides_no_dead_letter(queue, url):
+    """It is given up by a version that does not know it, and told as any other."""
+    newer, known = a_job(), a_job()
+    for job in (newer, known):
+        await queue.put(job)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE jobs SET state = 'dead', ended_at = clock_timestamp(), receives = 3")
+        connection.execute(
+            "UPDATE jobs SET kind = 'divine', task = '{\"kind\": \"divine\"}' WHERE job_id = %s", [newer.job_id]
+        )
+    letters = {letter.job_id: letter.kind for letter in (await queue.dead_letters(limit=10)).items}
+    assert letters == {newer.job_id: "divine", known.job_id: known.task.kind}
+    assert (await queue.status(newer.job_id)).kind == "divine"
 
 
 async def test_nobody_sleeps_through_a_lost_notification(queue, elsewhere, url):

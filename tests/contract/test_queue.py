@@ -492,7 +492,7 @@ class TestDeadLetters:
         await kill_workers_with(queue, elapse)
         page = await queue.dead_letters(limit=10)
         (letter,) = page.items
-        assert letter.job == job
+        assert (letter.job_id, letter.kind, letter.created_s) == (job.job_id, job.task.kind, job.created_s)
         assert letter.receives == queue.max_receives
         assert letter.reason == "Leased 3 times without an answer; last by worker w3."
         assert page.next_after is None
@@ -522,7 +522,7 @@ class TestDeadLetters:
         listed, after = [], None
         while True:
             page = await queue.dead_letters(limit=2, after=after)
-            listed += [letter.job.job_id for letter in page.items]
+            listed += [letter.job_id for letter in page.items]
             after = page.next_after
             if after is None:
                 break

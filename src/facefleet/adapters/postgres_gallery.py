@@ -11,7 +11,6 @@ template can be read by whoever reads these files.
 
 from collections.abc import Collection as Items
 from collections.abc import Mapping, Sequence
-from typing import LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -20,6 +19,7 @@ from psycopg.types.json import Jsonb
 from facefleet.adapters import postgres_gallery_sql as sql
 from facefleet.adapters.postgres import Database, Parameters, Statement
 from facefleet.adapters.postgres_gallery_index import INDEX_LIMIT, maintain
+from facefleet.adapters.postgres_gallery_locks import lock_free, lock_person, model, no_collection, no_person
 from facefleet.adapters.postgres_gallery_rows import (
     centroids_of,
     collection_of,
@@ -64,7 +64,7 @@ class PostgresGallery:
     async def delete_collection(self, collection_id: str) -> Sequence[str]:
         """Delete with everything in it; its index goes with the next `maintain`."""
         async with self._database.transaction() as connection:
-            await _model(connection, sql.LOCK_COLLECTION, collection_id)
+            await model(connection, sql.LOCK_COLLECTION, collection_id)
             crops = await (await connection.execute(sql.DELETE_CROPS, [collection_id])).fetchall()
             await connection.execute(sql.DELETE_COLLECTION, [collection_id])
         return [crop_key for (crop_key,) in crops if crop_key is not None]
@@ -73,7 +73,7 @@ class PostgresGallery:
         """Return with counts, counted now."""
         rows = await self._database.run(sql.COLLECTION, [collection_id])
         if not rows:
-            raise _no_collection(collection_id)
+            raise no_collection(collection_id)
         return collection_of(rows[0])
 
     async def collections(self, *, limit: int, after: str | None = None) -> Page[Collection]:
@@ -86,13 +86,13 @@ class PostgresGallery:
         async with self._database.transaction() as connection:
             row = await (await connection.execute(sql.ADD_TAGS, [Jsonb(dict(tags)), collection_id])).fetchone()
             if row is None:
-                raise _no_collection(collection_id)
+                raise no_collection(collection_id)
             check_limit(f"Collection {collection_id}", row[0], most_tags, "tags")
 
     async def remove_tags(self, collection_id: str, names: Items[str]) -> None:
         """Remove tags."""
         if not await self._database.run(sql.REMOVE_TAGS, [list(names), collection_id]):
-            raise _no_collection(collection_id)
+            raise no_collection(collection_id)
 
     async def enrol(self, faces: Sequence[EnrolledFace]) -> Sequence[EnrolledFace]:
         """Add those that are new, in one transaction."""
@@ -101,7 +101,7 @@ class PostgresGallery:
         collection_id = faces[0].collection_id
         persons = sorted({face.person for face in faces if face.person is not None})
         async with self._database.transaction() as connection:
-            model_id = await _model(connection, sql.KEEP_COLLECTION, collection_id)
+            model_id = await model(connection, sql.KEEP_COLLECTION, collection_id)
             check_model(collection_id, model_id, [face.template for face in faces])
             if persons:
                 await connection.execute(sql.ADD_PERSONS, [collection_id, persons])
@@ -114,7 +114,7 @@ class PostgresGallery:
         """Return one face, template included."""
         rows = await self._database.run(sql.FACE_BY_ID, [face_id, collection_id])
         if not rows:
-            raise _no_collection(collection_id)
+            raise no_collection(collection_id)
         model_id, *row = rows[0]
         if row[0] is None:
             raise NotFound(f"There is no face {face_id} in collection {collection_id}.")
@@ -144,8 +144,8 @@ class PostgresGallery:
         if named:
             return faces_of(await self._rows(collection_id, sql.DELETE_FACES, [collection_id, list(face_ids)]))
         async with self._database.transaction() as connection:
-            await _model(connection, sql.KEEP_COLLECTION, collection_id)
-            free = await _lock_free(connection, collection_id, face_ids)
+            await model(connection, sql.KEEP_COLLECTION, collection_id)
+            free = await lock_free(connection, collection_id, face_ids)
             rows = await (await connection.execute(sql.DELETE_FACES, [collection_id, free])).fetchall()
         return faces_of(rows)
 
@@ -171,7 +171,7 @@ class PostgresGallery:
         bounds = {"limit": limit, "min_score": min_score, "named_except": list(named_except or ())}
         rows = await self._database.run(statement, parameters | bounds | {"model_id": min(model_ids)})
         if not rows:
-            raise _no_collection(collection_id)
+            raise no_collection(collection_id)
         model_id, indexed = rows[0][:2]
         check_model(collection_id, model_id, probes)
         (self._indexed.add if indexed else self._indexed.discard)(collection_id)
@@ -193,7 +193,7 @@ class PostgresGallery:
         """Delete a person; their faces go or become nobody's."""
         which = [collection_id, person]
         async with self._database.transaction() as connection:
-            await _lock_person(connection, collection_id, person)
+            await lock_person(connection, collection_id, person)
             statement = sql.DELETE_THEIR_FACES if faces else sql.LEAVE_THEIR_FACES
             rows = await (await connection.execute(statement, which)).fetchall()
             await connection.execute(sql.DELETE_PERSON, which)
@@ -214,8 +214,8 @@ class PostgresGallery:
         """Give a person, who is locked and so keeps their faces, what is nobody's."""
         asked = {"collection_id": collection_id, "after": "", "limit": len(face_ids), "face_ids": list(face_ids)}
         async with self._database.transaction() as connection:
-            await _lock_person(connection, collection_id, person)
-            free = await _lock_free(connection, collection_id, face_ids)
+            await lock_person(connection, collection_id, person)
+            free = await lock_free(connection, collection_id, face_ids)
             await connection.execute(sql.ASSOCIATE, [person, collection_id, free])
             counted = await connection.execute(sql.COUNT_THEIR_FACES, [collection_id, person])
             for (count,) in await counted.fetchall():
@@ -226,7 +226,7 @@ class PostgresGallery:
     async def disassociate(self, collection_id: str, face_ids: Sequence[str], person: str) -> Sequence[EnrolledFace]:
         """Take from a person what is theirs."""
         async with self._database.transaction() as connection:
-            await _lock_person(connection, collection_id, person)
+            await lock_person(connection, collection_id, person)
             cursor = await connection.execute(sql.DISASSOCIATE, [collection_id, person, list(face_ids)])
             return faces_of(await cursor.fetchall())
 
@@ -234,7 +234,7 @@ class PostgresGallery:
         """Return a person's templates."""
         rows = await self._rows(collection_id, sql.PERSON_TEMPLATES, [collection_id, person])
         if not rows:
-            raise _no_person(collection_id, person)
+            raise no_person(collection_id, person)
         return [template_of(vector, model_id) for model_id, vector in rows if vector is not None]
 
     async def centroids(self, collection_id: str, persons: Items[str]) -> Mapping[str, Centroid]:
@@ -253,34 +253,11 @@ class PostgresGallery:
         return rows
 
 
-async def _model(connection: psycopg.AsyncConnection[TupleRow], statement: LiteralString, collection_id: str) -> str:
-    """Lock the collection as the statement says, and return its model."""
-    row = await (await connection.execute(statement, [collection_id])).fetchone()
-    if row is None:
-        raise _no_collection(collection_id)
-    return str(row[0])
-
-
 async def _added(connection: psycopg.AsyncConnection[TupleRow], faces: Sequence[EnrolledFace]) -> bool:
     """Add faces; return whether none of them came from another enrolment meanwhile."""
     async with connection.cursor() as cursor:
         await cursor.executemany(sql.ENROL, [face_row(face) for face in faces])
         return cursor.rowcount == len(faces)
-
-
-async def _lock_person(connection: psycopg.AsyncConnection[TupleRow], collection_id: str, person: str) -> None:
-    """Keep everybody else from a person's faces until the transaction ends."""
-    await _model(connection, sql.KEEP_COLLECTION, collection_id)
-    if await (await connection.execute(sql.LOCK_PERSON, [collection_id, person])).fetchone() is None:
-        raise _no_person(collection_id, person)
-
-
-async def _lock_free(
-    connection: psycopg.AsyncConnection[TupleRow], collection_id: str, face_ids: Sequence[str]
-) -> list[str]:
-    """Lock those of the faces that are nobody's, and return their ids."""
-    rows = await (await connection.execute(sql.LOCK_FREE_FACES, [collection_id, list(face_ids)])).fetchall()
-    return [face_id for (face_id,) in rows]
 
 
 async def _enrolled(
@@ -294,11 +271,3 @@ async def _enrolled(
     }
     rows = await (await connection.execute(sql.ENROLLED, parameters, binary=True)).fetchall()
     return [face_of(row, model_id=model_id) for row in rows]
-
-
-def _no_collection(collection_id: str) -> NotFound:
-    return NotFound(f"There is no collection {collection_id}.")
-
-
-def _no_person(collection_id: str, person: str) -> NotFound:
-    return NotFound(f"There is no person {person} in collection {collection_id}.")

@@ -86,9 +86,10 @@ class PostgresQueue:
                 return await self._ask(job, deadline_s=limit_s)
         except TimeoutError:
             if not await self.cancel(job.job_id):
-                status = await self.status(job.job_id)
-                if status.answer is not None:
-                    return status.answer
+                with suppress(NotFound):  # the database was too busy to take it
+                    status = await self.status(job.job_id)
+                    if status.answer is not None:
+                        return status.answer
             raise DeadlineExceeded(f"No answer within {limit_s:g} s.") from None
         except asyncio.CancelledError:
             # The client has gone and its task must end now; the withdrawal goes on without it.
@@ -280,5 +281,12 @@ def _lease(row: Sequence[Any]) -> Lease:
 
 
 def _dead_letter(row: Sequence[Any]) -> DeadLetter:
-    receives, worker_id, died_s, *job, _, _ = row
-    return DeadLetter(job=_job(*job), receives=receives, reason=given_up(receives, worker_id or ""), died_s=died_s)
+    job_id, kind, created_s, receives, worker_id, died_s, _, _ = row
+    return DeadLetter(
+        job_id=job_id,
+        kind=kind,
+        created_s=created_s,
+        receives=receives,
+        reason=given_up(receives, worker_id or ""),
+        died_s=died_s,
+    )

@@ -116,8 +116,7 @@ COUNTS = """
 """
 
 DEAD_LETTERS = """
-    SELECT receives, worker_id, extract(epoch FROM ended_at)::float8,
-           job_id, task, bulk, created_s, extract(epoch FROM deadline_at - enqueued_at)::float8,
+    SELECT job_id, kind, created_s, receives, worker_id, extract(epoch FROM ended_at)::float8,
            (extract(epoch FROM ended_at) * 1000000)::bigint, seq
     FROM jobs
     WHERE state = 'dead'

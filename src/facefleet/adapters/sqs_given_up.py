@@ -53,7 +53,14 @@ class GivenUp:
         envelope = await self._envelope(letter)
         if envelope is None:
             return None
-        return DeadLetter(job=envelope.job, receives=letter.receives, reason=letter.reason, died_s=letter.died_s)
+        return DeadLetter(
+            job_id=envelope.job.job_id,
+            kind=envelope.job.task.kind,
+            created_s=envelope.job.created_s,
+            receives=letter.receives,
+            reason=letter.reason,
+            died_s=letter.died_s,
+        )
 
     async def _revive(self, letter: Letter) -> None:
         envelope = await self._envelope(letter)
@@ -71,4 +78,4 @@ class GivenUp:
 
 
 def _cursor(letter: DeadLetter) -> str:
-    return f"{letter.died_s:014.3f} {letter.job.job_id}"
+    return f"{letter.died_s:014.3f} {letter.job_id}"

@@ -211,9 +211,11 @@ class QueueCounts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeadLetter:
-    """A job that was given up, and why."""
+    """A job that was given up, and why; what it asks for may be unknown to this version."""
 
-    job: Job
+    job_id: str
+    kind: str
+    created_s: float
     receives: int
     reason: str
     died_s: float

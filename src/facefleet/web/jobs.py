@@ -43,16 +43,6 @@ class Kind(StrEnum):
     ENROL = "enrol"
 
 
-class AnyKind(StrEnum):
-    """What a job asks for; `search` comes by the Rekognition interface alone."""
-
-    IDENTIFY = "identify"
-    DETECT = "detect"
-    VERIFY = "verify"
-    ENROL = "enrol"
-    SEARCH = "search"
-
-
 _QUERIES: dict[Kind, type[RecognitionQuery]] = {
     Kind.IDENTIFY: IdentifyQuery,
     Kind.DETECT: DetectQuery,
@@ -122,7 +112,7 @@ class JobJson(BaseModel):
     """Where a job is; once it is done, `answer` or `error` says what came of it."""
 
     job_id: str
-    kind: AnyKind
+    kind: str = Field(description="identify, detect, verify, enrol; or search, by the Rekognition interface alone.")
     state: JobState
     created: datetime
     receives: int = Field(description="How often a worker has taken it.")
@@ -178,7 +168,7 @@ def _body(status: JobStatus) -> bytes:
     """Return the document with the worker's answer spliced in as it is."""
     document = JobJson(
         job_id=status.job_id,
-        kind=AnyKind(status.kind),
+        kind=status.kind,
         state=status.state,
         created=datetime.fromtimestamp(status.created_s, UTC),
         receives=status.receives,

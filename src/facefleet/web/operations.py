@@ -123,9 +123,9 @@ async def _count(store: ObjectStore, prefix: str) -> int:
 
 def _dead_letter_json(letter: DeadLetter) -> DeadLetterJson:
     return DeadLetterJson(
-        job_id=letter.job.job_id,
-        kind=letter.job.task.kind,
-        created=_time(letter.job.created_s),
+        job_id=letter.job_id,
+        kind=letter.kind,
+        created=_time(letter.created_s),
         died=_time(letter.died_s),
         receives=letter.receives,
         reason=letter.reason,

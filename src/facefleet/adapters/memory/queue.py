@@ -60,6 +60,17 @@ class _Entry:
         """Return whether the deadline has passed."""
         return self.deadline_s is not None and self.deadline_s <= now_s
 
+    def dead_letter(self) -> DeadLetter:
+        """Return what is told of it once it was given up."""
+        return DeadLetter(
+            job_id=self.job.job_id,
+            kind=self.job.task.kind,
+            created_s=self.job.created_s,
+            receives=self.receives,
+            reason=self.reason,
+            died_s=self.ended_s,
+        )
+
     def end(self, state: JobState, now_s: float) -> None:
         """Leave the queue and wake whoever waits."""
         self.open, self.ended_as, self.ended_s, self.visible_s = False, state, now_s, now_s
@@ -207,10 +218,7 @@ class MemoryQueue:
         start = dead_letter_cursor(after)
         dead = sorted(self._dead(), key=_death)
         rest = [entry for entry in dead if _death(entry) > start]
-        items = tuple(
-            DeadLetter(job=entry.job, receives=entry.receives, reason=entry.reason, died_s=entry.ended_s)
-            for entry in rest[:limit]
-        )
+        items = tuple(entry.dead_letter() for entry in rest[:limit])
         last = rest[limit - 1] if len(rest) > limit else None
         return Page(items=items, next_after=None if last is None else "{} {}".format(*_death(last)))
 

@@ -30,6 +30,7 @@ from facefleet.errors import InvalidInput, WrongSettings
 
 _PREFIX = "FACEFLEET_"
 _NAMED = "FACEFLEET_CONFIG"
+_OUT_OF_RANGE = {"less_than", "less_than_equal", "greater_than", "greater_than_equal"}  # pydantic's names
 _FILE = "facefleet.toml"
 _file: ContextVar[Path] = ContextVar("file that settings are being read from", default=Path(os.devnull))
 # The course's limit: an account's default quota of 20 instances, less the web tier's.
@@ -369,7 +370,7 @@ def _text(value: Any) -> str:
 
 def _why(wrong: ErrorDetails) -> str:
     if wrong["type"] != "extra_forbidden":
-        given = f", not {wrong['input']:g}" if isinstance(wrong["input"], float | int) and wrong["loc"] else ""
+        given = f", not {wrong['input']}" if wrong["type"] in _OUT_OF_RANGE else ""
         return wrong["msg"].removeprefix("Value error, ").removeprefix("Input ") + given
     return f"there is no such setting{_meant(str(wrong['loc'][0]), Settings.model_fields)}"
 

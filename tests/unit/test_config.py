@@ -173,3 +173,12 @@ def test_a_settings_file_in_another_encoding_is_refused_in_a_sentence(tmp_path):
     file.write_bytes('policy = "k\xf6ln"'.encode("latin-1"))
     with pytest.raises(WrongSettings, match="is not valid TOML, which is UTF-8"):
         load(file)
+
+
+def test_what_is_out_of_range_is_named_with_what_was_given(monkeypatch):
+    """As it was written, by whatever way it came."""
+    with pytest.raises(WrongSettings, match="port: should be less than or equal to 65535, not 1234567"):
+        load(port=1234567)
+    monkeypatch.setenv("FACEFLEET_PORT", "1234567")
+    with pytest.raises(WrongSettings, match="not 1234567"):
+        load()

@@ -19,12 +19,13 @@ from psycopg.sql import Composed
 from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from facefleet.errors import BrokenInvariant, Unavailable
+from facefleet.errors import BrokenInvariant, Unavailable, WrongSettings
 
 Statement = LiteralString | Composed | bytes
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 EF_SEARCH = 400
+_PGVECTOR = (0, 8)  # reads an index on past faces that are not wanted
 # What a standby says: that it takes no writes, or of an unlogged table that it cannot be read there.
 ON_STANDBY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.FeatureNotSupported)
 _MIGRATIONS = "facefleet.adapters.migrations"
@@ -50,7 +51,8 @@ def translated() -> Iterator[None]:
         yield
     except (psycopg.OperationalError, PoolTimeout, PoolClosed) as exc:
         why = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
-        raise Unavailable(f"The database does not answer{f': {why}' if why else ''}.") from exc
+        told = f"The database cannot do this now: {why}." if why else "The database does not answer."
+        raise Unavailable(told) from exc
     except ON_STANDBY as exc:
         raise Unavailable("The database takes no writes: it is a standby by now, or set to be read only.") from exc
     except psycopg.Error as exc:
@@ -197,6 +199,7 @@ def apply_migrations(url: str) -> None:
 
     Raises:
         Unavailable: the server is away.
+        WrongSettings: its pgvector is too old.
     """
     with translated(), _connected(url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])  # let go when the connection closes
@@ -210,6 +213,16 @@ def apply_migrations(url: str) -> None:
                 with connection.transaction():
                     connection.execute(sql)
                     connection.execute("INSERT INTO migrations VALUES (%s, %s)", [number, name])
+        _check_pgvector(connection)
+
+
+def _check_pgvector(connection: psycopg.Connection[TupleRow]) -> None:
+    ((version,),) = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchall()
+    if tuple(int(part) for part in version.split(".")[:2]) < _PGVECTOR:
+        raise WrongSettings(
+            f"The database has pgvector {version}, and {'.'.join(map(str, _PGVECTOR))} or later is needed: "
+            "install it there, then ALTER EXTENSION vector UPDATE."
+        )
 
 
 def _connected(url: str) -> psycopg.Connection[TupleRow]:

@@ -4,7 +4,7 @@ A search scores every face of its collection while these are few, and uses the c
 (Malkov and Yashunin, arXiv:1603.09320) once `maintain` has made one. A search for named faces reads the index past the
 others, up to 20,000 faces, unless the database estimates that scoring those with names is less work.
 
-Deleting deletes rows. `maintain` takes them out of the server's files where the table is small, within a minute or two;
+Deleting deletes rows. `maintain` takes them out of the server's files where the table is small, within minutes;
 until then, in a large table until new faces take the room, and in the write-ahead log until that is removed, a deleted
 template can be read by whoever reads these files.
 """
@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from facefleet.adapters import postgres_gallery_sql as sql
 from facefleet.adapters.postgres import Database, Parameters, Statement
 from facefleet.adapters.postgres_gallery_index import INDEX_LIMIT, maintain
-from facefleet.adapters.postgres_gallery_locks import lock_free, lock_person, model, no_collection, no_person
+from facefleet.adapters.postgres_gallery_locks import lock_collection, lock_free, lock_person, no_collection, no_person
 from facefleet.adapters.postgres_gallery_rows import (
     centroids_of,
     collection_of,
@@ -51,7 +51,6 @@ class PostgresGallery:
         """
         self._database = database
         self._exact_up_to = exact_up_to
-        self._erased = 0
         self._indexed: set[str] = set()  # as of the last search; a wrong guess costs time, nothing else
 
     async def create_collection(self, collection_id: str, *, model_id: str, tags: Mapping[str, str]) -> Collection:
@@ -64,7 +63,7 @@ class PostgresGallery:
     async def delete_collection(self, collection_id: str) -> Sequence[str]:
         """Delete with everything in it; its index goes with the next `maintain`."""
         async with self._database.transaction() as connection:
-            await model(connection, sql.LOCK_COLLECTION, collection_id)
+            await lock_collection(connection, sql.LOCK_COLLECTION, collection_id)
             crops = await (await connection.execute(sql.DELETE_CROPS, [collection_id])).fetchall()
             await connection.execute(sql.DELETE_COLLECTION, [collection_id])
         return [crop_key for (crop_key,) in crops if crop_key is not None]
@@ -101,7 +100,7 @@ class PostgresGallery:
         collection_id = faces[0].collection_id
         persons = sorted({face.person for face in faces if face.person is not None})
         async with self._database.transaction() as connection:
-            model_id = await model(connection, sql.KEEP_COLLECTION, collection_id)
+            model_id = await lock_collection(connection, sql.KEEP_COLLECTION, collection_id)
             check_model(collection_id, model_id, [face.template for face in faces])
             if persons:
                 await connection.execute(sql.ADD_PERSONS, [collection_id, persons])
@@ -144,7 +143,7 @@ class PostgresGallery:
         if named:
             return faces_of(await self._rows(collection_id, sql.DELETE_FACES, [collection_id, list(face_ids)]))
         async with self._database.transaction() as connection:
-            await model(connection, sql.KEEP_COLLECTION, collection_id)
+            await lock_collection(connection, sql.KEEP_COLLECTION, collection_id)
             free = await lock_free(connection, collection_id, face_ids)
             rows = await (await connection.execute(sql.DELETE_FACES, [collection_id, free])).fetchall()
         return faces_of(rows)
@@ -243,7 +242,7 @@ class PostgresGallery:
 
     async def maintain(self) -> None:
         """Index collections that have grown large, drop indexes of those that have gone, erase deleted rows."""
-        self._erased = await maintain(self._database, exact_up_to=self._exact_up_to, erased=self._erased)
+        await maintain(self._database, exact_up_to=self._exact_up_to)
 
     async def _rows(self, collection_id: str, statement: Statement, parameters: Parameters) -> list[TupleRow]:
         """Run a statement on one collection; that it yields nothing may mean that the collection does not exist."""

@@ -1,10 +1,6 @@
-"""What the gallery needs now and then: indexes for large collections, and deleted faces erased from the files.
+"""Indexes for large collections, one a collection, built while searches and enrolments go on.
 
-There is an index a collection, built while searches and enrolments go on. One for all collections would have to be read
-past the faces of others, and collections may differ in dimensions.
-
-A vacuum makes room of what was deleted, but overwrites nothing: until new faces take the room, the old templates can be
-read in the file. So a table that is small and has no index is written anew, which takes a moment.
+One index for all collections would have to be read past the faces of others, and collections may differ in dimensions.
 """
 
 import hashlib
@@ -14,6 +10,7 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from facefleet.adapters.postgres import EF_SEARCH, Database
+from facefleet.adapters.postgres_gallery_erasure import erase
 
 INDEX_LIMIT = EF_SEARCH  # most candidates that a search by index returns
 
@@ -30,11 +27,6 @@ _INDEXES = """
     SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE indrelid = 'faces'::regclass AND starts_with(relname, %s)
 """
-_REWRITTEN_BYTES = 64 << 20  # at most: some 80,000 faces, half a second
-_PATIENCE = "200ms"  # for searches under way; all others wait for as long
-_DELETED = "SELECT n_tup_del FROM pg_stat_user_tables WHERE relid = 'faces'::regclass"
-_SOON_WRITTEN = "SELECT pg_table_size('faces') <= %s AND NOT EXISTS (SELECT FROM collections WHERE indexed)"
-_DEAD_ROWS = "SELECT n_dead_tup > 0 FROM pg_stat_user_tables WHERE relid = 'faces'::regclass"
 
 
 def indexed_template(dimensions: int) -> Composed:
@@ -42,39 +34,16 @@ def indexed_template(dimensions: int) -> Composed:
     return SQL("template::vector({})").format(Literal(dimensions))
 
 
-async def maintain(database: Database, *, exact_up_to: int, erased: int) -> int:
-    """Make missing indexes, drop orphaned ones, and erase deleted faces; return how many were erased so far.
-
-    Args:
-        database: where the tables are.
-        exact_up_to: most faces of a collection without an index.
-        erased: what the last call returned; 0 at first.
-    """
+async def maintain(database: Database, *, exact_up_to: int) -> None:
+    """Make missing indexes, drop orphaned ones, and erase deleted faces."""
     async with database.connection() as connection:
         locked = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_MAINTAINING])).fetchone()
         if locked != (True,):
-            return erased
+            return
         await _drop_orphans(connection)
         for collection_id, dimensions in await _all(connection, _LARGE, [exact_up_to]):
             await _build(connection, collection_id, dimensions)
-        ((deleted,),) = await _all(connection, _DELETED)
-        if deleted != erased and await _all(connection, _SOON_WRITTEN, [_REWRITTEN_BYTES]) == [(True,)]:
-            erased = deleted if await _write_anew(connection) else erased
-        if await _all(connection, _DEAD_ROWS) == [(True,)]:
-            await connection.execute("VACUUM faces")
-        return erased
-
-
-async def _write_anew(connection: psycopg.AsyncConnection[TupleRow]) -> bool:
-    """Write the table without what was deleted; return whether nobody was in the way, such as a dump."""
-    await connection.execute(f"SET lock_timeout = '{_PATIENCE}'".encode())
-    try:
-        await connection.execute("VACUUM FULL faces")
-    except psycopg.errors.LockNotAvailable:
-        return False
-    finally:
-        await connection.execute("RESET lock_timeout")
-    return True
+        await erase(connection)
 
 
 async def _drop_orphans(connection: psycopg.AsyncConnection[TupleRow]) -> None:

@@ -10,7 +10,9 @@ from facefleet.adapters import postgres_gallery_sql as sql
 from facefleet.errors import NotFound
 
 
-async def model(connection: psycopg.AsyncConnection[TupleRow], statement: LiteralString, collection_id: str) -> str:
+async def lock_collection(
+    connection: psycopg.AsyncConnection[TupleRow], statement: LiteralString, collection_id: str
+) -> str:
     """Lock the collection as the statement says, and return its model."""
     row = await (await connection.execute(statement, [collection_id])).fetchone()
     if row is None:
@@ -19,8 +21,8 @@ async def model(connection: psycopg.AsyncConnection[TupleRow], statement: Litera
 
 
 async def lock_person(connection: psycopg.AsyncConnection[TupleRow], collection_id: str, person: str) -> None:
-    """Keep everybody else from a person's faces until the transaction ends."""
-    await model(connection, sql.KEEP_COLLECTION, collection_id)
+    """Keep others from giving or taking this person's faces until the transaction ends."""
+    await lock_collection(connection, sql.KEEP_COLLECTION, collection_id)
     if await (await connection.execute(sql.LOCK_PERSON, [collection_id, person])).fetchone() is None:
         raise no_person(collection_id, person)
 

@@ -211,7 +211,7 @@ class QueueCounts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeadLetter:
-    """A job that was given up, and why; what it asks for may be unknown to this version."""
+    """A job that was given up, and why."""
 
     job_id: str
     kind: str

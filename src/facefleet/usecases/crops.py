@@ -6,7 +6,7 @@ found by comparing the store with the gallery.
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
-from facefleet.core.crops import crop_folder, whose_crop
+from facefleet.core.crops import whose_crop
 from facefleet.errors import FacefleetError, NotFound
 from facefleet.ports import Gallery, ObjectStore
 from facefleet.usecases.housekeeping import CHUNK, chunks
@@ -17,43 +17,51 @@ SWEEP_EVERY_S = 3_600.0
 # Crops looked at in a round of the housekeeper, of which there is one a minute; that takes 1.5 s (folder and embedded
 # database, two busy cores). A million takes a hundred rounds.
 SWEPT_AT_ONCE = 10_000
+_FEW = 50  # of a collection among some hundred crops
 
 
-async def delete_orphans(gallery: Gallery, store: ObjectStore, crop_keys: Sequence[str], *, strangers: bool) -> int:
-    """Delete those of these crops that no face names; return how many. What is no crop stays.
+async def delete_orphans(gallery: Gallery, store: ObjectStore, crop_keys: Sequence[str]) -> int:
+    """Delete those of these crops that no face names; return how many. What is no crop stays."""
+    orphans = [key for _, keys in await _orphans(gallery, crop_keys) for key in keys]
+    await store.delete(orphans)
+    return len(orphans)
 
-    Args:
-        strangers: those of collections that there are not, too.
-    """
-    crops: set[str] = set()
-    faces: dict[str, set[str]] = {}
+
+async def _orphans(gallery: Gallery, crop_keys: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return the keys of crops that no face names, by collection."""
+    crops: dict[str, dict[str, str]] = {}
     for key in crop_keys:
         if (whose := whose_crop(key)) is not None:
-            crops.add(key)
-            faces.setdefault(whose[0], set()).add(whose[1])
-    for collection_id, face_ids in faces.items():
-        named = await _named(gallery, collection_id, face_ids)
-        if named is None and not strangers:
-            named = {key for key in crops if key.startswith(crop_folder(collection_id))}
-        crops -= named or set()
-    await store.delete(sorted(crops))
-    return len(crops)
+            collection_id, face_id = whose
+            crops.setdefault(collection_id, {})[key] = face_id
+    orphans = []
+    for collection_id, faces in crops.items():
+        named = await _named(gallery, collection_id, set(faces.values()))
+        orphans.append((collection_id, sorted(faces.keys() - named)))
+    return orphans
 
 
-async def _named(gallery: Gallery, collection_id: str, face_ids: Collection[str]) -> set[str] | None:
-    """Return the keys of the crops of these faces; None if there is no such collection."""
+async def _named(gallery: Gallery, collection_id: str, face_ids: Collection[str]) -> set[str]:
+    """Return the keys of the crops of these faces."""
     try:
         page = await gallery.faces(collection_id, limit=len(face_ids), face_ids=face_ids)
     except NotFound:
-        return None
+        return set()
     return {face.crop_key for face in page.items if face.crop_key is not None}
+
+
+async def _has_faces(gallery: Gallery, collection_id: str) -> bool:
+    try:
+        return (await gallery.collection(collection_id)).faces > 0
+    except NotFound:
+        return False
 
 
 class CropSweep:
     """Goes through all crops once in a while, a part at a time, and deletes old ones that no face names.
 
-    Those of collections that there are not stay: with an empty or another database in front of the store, by mistake or
-    until a backup is back, that would be all of them.
+    With an empty or another database in front of the store, by mistake or until a backup is back, that would be all of
+    them. So those of a collection without a face stay, and many at once do: kills leave a few.
 
     Args:
         now_s: any clock, in seconds.
@@ -67,7 +75,7 @@ class CropSweep:
         self._store = store
         self._now_s = now_s
         self._at_once = at_once
-        self._due_s = now_s()
+        self._due_s = now_s() + SWEEP_EVERY_S
         self._left: AsyncIterator[list[str]] | None = None
 
     async def go_on(self) -> int:
@@ -88,9 +96,17 @@ class CropSweep:
                 if keys is None:
                     self._left = None
                     break
-                deleted += await delete_orphans(self._gallery, self._store, keys, strangers=False)
+                deleted += await self._swept(keys)
                 looked_at += CHUNK
         except FacefleetError:
             self._left, self._due_s = None, self._now_s()
             raise
+        return deleted
+
+    async def _swept(self, keys: Sequence[str]) -> int:
+        deleted = 0
+        for collection_id, orphans in await _orphans(self._gallery, keys):
+            if 0 < len(orphans) <= _FEW and await _has_faces(self._gallery, collection_id):
+                await self._store.delete(orphans)
+                deleted += len(orphans)
         return deleted

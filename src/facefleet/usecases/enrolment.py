@@ -75,7 +75,7 @@ class Enrolment:
     async def _forget_crops(self, faces: Sequence[EnrolledFace]) -> None:
         """Delete the crops of faces that are not in the gallery, not by another delivery of the job either."""
         crops = [face.crop_key for face in faces if face.crop_key is not None]
-        await delete_orphans(self._gallery, self._store, crops, strangers=True)
+        await delete_orphans(self._gallery, self._store, crops)
 
     def _enrolled(self, job_id: str, task: Enrol, photo: Recognition, face: Face, n: int) -> EnrolledFace:
         if face.template is None:

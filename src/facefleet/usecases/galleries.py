@@ -18,8 +18,18 @@ async def ensure_collection(gallery: Gallery, collection_id: str, *, model_id: s
 
 
 async def delete_collection(gallery: Gallery, store: ObjectStore, collection_id: str) -> None:
-    """Delete a collection, its faces, persons and crops, those that no face named too."""
-    await store.delete(await gallery.delete_collection(collection_id))
+    """Delete a collection, its faces, persons and crops, those that no face named too.
+
+    Raises:
+        NotFound: there is none; crops that an earlier try left, for the store was away, are gone.
+    """
+    try:
+        await store.delete(await gallery.delete_collection(collection_id))
+    finally:
+        await _delete_left(gallery, store, collection_id)
+
+
+async def _delete_left(gallery: Gallery, store: ObjectStore, collection_id: str) -> None:
     left = [key async for key in store.keys(crop_folder(collection_id))]
     # If it was made anew meanwhile, faces of these crops may be on their way.
     if left and not await _exists(gallery, collection_id):

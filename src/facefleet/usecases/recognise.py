@@ -105,7 +105,7 @@ class Recogniser:
     async def _candidates(
         self, task: Identify, probes: Sequence[Template], threshold: float
     ) -> Sequence[Sequence[Candidate]]:
-        """Return for each probe the nearest faces, and the nearest named one behind any number of unnamed ones."""
+        """Return for each probe the nearest faces, and the nearest named one behind many unnamed ones."""
         limit = task.max_candidates * _FACES_PER_CANDIDATE
         found = [*await self._gallery.search(task.collection, probes, limit=limit)]
         # Only where faces that reach the threshold fill the page, and nobody's name is on it, is there more to find.

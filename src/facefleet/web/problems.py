@@ -99,7 +99,7 @@ def response(
 
 
 class Refused:
-    """Says in the log, once a minute at most, how many requests were told to come again later, and why the latest was.
+    """Says in the log that requests are told to come again later, and why the latest was: at once, then once a minute.
 
     Who runs the service learns of a full disk by that: clients have the reason, and keep it to themselves.
     """
@@ -112,9 +112,11 @@ class Refused:
     def note(self, why: str) -> None:
         """Count one more."""
         self._requests += 1
-        if self._now_s() - self._said_s >= _QUIET_S:
-            log.warning("requests told to come again later", requests=self._requests, latest=why)
-            self._requests, self._said_s = 0, self._now_s()
+        now_s = self._now_s()
+        if now_s - self._said_s >= _QUIET_S:
+            since = {} if math.isinf(self._said_s) else {"in_s": round(now_s - self._said_s)}
+            log.warning("requests told to come again later", requests=self._requests, **since, latest=why)
+            self._requests, self._said_s = 0, now_s
 
 
 refused = Refused()

@@ -188,9 +188,10 @@ def chores(settings: Settings, ports: Ports) -> Callable[[], Awaitable[int]]:
     sweep = CropSweep(gallery=ports.gallery, store=ports.store, now_s=time.monotonic)
 
     async def tidy() -> int:
-        await ports.gallery.maintain()
-        expired = await expire(ports.queue, ports.store, retention_days=settings.retention_days)
-        return expired + await sweep.go_on()
+        gone = await expire(ports.queue, ports.store, retention_days=settings.retention_days)
+        gone += await sweep.go_on()
+        await ports.gallery.maintain()  # takes room for a moment, which the others have made
+        return gone
 
     return tidy
 

@@ -10,11 +10,13 @@ from pydantic import SecretStr
 
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.config import Settings
+from facefleet.core.retry import backoff_s
 from facefleet.errors import Unavailable
 
 log = structlog.get_logger()
 
 _WATCH_S = 1.0
+_MOST_BACKOFF_S = 15.0
 
 
 @asynccontextmanager
@@ -71,14 +73,20 @@ def _with_database(settings: Settings, url: str) -> Settings:
 
 
 async def _revive(server: EmbeddedPostgres) -> None:
-    """Start the embedded server again whenever it has died."""
+    """Start the embedded server again whenever it has died, less and less often while that fails."""
+    pause_s, failures = _WATCH_S, 0
     while True:
-        await asyncio.sleep(_WATCH_S)
+        await asyncio.sleep(pause_s)
+        pause_s = _WATCH_S
         try:
             server.url()
         except Unavailable as gone:
-            log.error("database is away: starting it again", error=gone.detail)  # noqa: TRY400 the sentence says it all
+            log.error("database is away", error=gone.detail)  # noqa: TRY400 the sentence says it all
             try:
                 await asyncio.to_thread(server.start)
             except Exception as error:  # noqa: BLE001 (whatever it is, nobody else would try again)
                 log.error("database not started yet", error=str(error) or repr(error))  # noqa: TRY400
+                failures += 1
+                pause_s = backoff_s(failures, first_s=_WATCH_S, most_s=_MOST_BACKOFF_S, random=1.0)
+            else:
+                failures = 0

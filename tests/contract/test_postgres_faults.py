@@ -16,14 +16,14 @@ import psutil
 import psycopg
 import pytest
 
-from facefleet.adapters import postgres_roster
+from facefleet.adapters import postgres, postgres_roster
 from facefleet.adapters.embedded_postgres import EmbeddedPostgres
 from facefleet.adapters.postgres import Database, apply_migrations, migrate
 from facefleet.adapters.postgres_answers import news
 from facefleet.adapters.postgres_queue import PostgresQueue
 from facefleet.adapters.postgres_roster import PostgresRoster
 from facefleet.core.jobs import Answer, Detect, Job
-from facefleet.errors import DeadlineExceeded, LeaseLost, Unavailable
+from facefleet.errors import DeadlineExceeded, LeaseLost, Unavailable, WrongSettings
 
 SOON_S = 90.0  # a wait that is expected to end early
 
@@ -291,6 +291,13 @@ async def test_nobody_sleeps_through_a_lost_notification(queue, elsewhere, url):
     job = a_job()
     await queue.put(job)
     assert [lease.job.job_id for lease in await waiting] == [job.job_id]
+
+
+def test_a_database_whose_pgvector_is_too_old_is_refused_in_a_sentence(url, monkeypatch):
+    """Its searches by index would fall short and say nothing."""
+    monkeypatch.setattr(postgres, "_PGVECTOR", (99, 0))
+    with pytest.raises(WrongSettings, match=r"has pgvector 0\..* and 99\.0 or later is needed"):
+        apply_migrations(url)
 
 
 def test_migrations_may_run_in_several_processes_at_once(url):

@@ -63,7 +63,7 @@ def test_a_rule_that_costs_less_is_met_with_its_own_money(benchmark_module, monk
         aims=("0", "60"),
         shown=("0", "0", "0"),
         loose="0",
-        seeds={"choose": (1,), "report": (2,)},
+        seeds={"choose": {"usual": (1,)}, "report": {"usual": (2,)}},
     )
     row = {"service": "3", "workload": "steady", "known": {}, "ours": {}}
     cells.Measuring(row, setting, Workload.__new__(Workload)).fill()
@@ -81,7 +81,7 @@ def test_a_rule_that_is_not_matched_is_met_by_finer_objectives(benchmark_module,
         aims=("20", "60"),
         shown=("20", "20", "20"),
         loose="20",
-        many={"choose": (1,), "report": (2,)},
+        seeds={"choose": {"usual": (1,)}, "report": {"usual": (2,)}},
     )
     row = {"service": "lognormal:3:2", "workload": "single", "known": {}, "ours": {}}
     monkeypatch.setattr(cells, "_LOSES", 0.0)  # always look for more

@@ -2,6 +2,9 @@
 
 Each port has a reference implementation in `adapters/memory/`; the contract suites in `tests/contract` say what every
 other adapter must do as well. Adapters raise nothing but the errors of `facefleet.errors`.
+
+It is long because it is one page: whoever writes an adapter, or asks what the rooms need, reads it as a whole. There is
+no code in it.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -177,8 +177,8 @@ def _print_summary(collection: str, source: sources.Source, tally: Tally, took_s
         f"{tally.done} of {tables.counted(tally.total, 'photo')} of {tables.counted(people, 'person', 'persons')} "
         f"in {took_s:.1f} s ({tally.done / took_s:.1f} photos/s)."
     )
-    for (reason, suffix), count in sorted(_skipped(source).items()):
-        typer.echo(f"Skipped {tables.counted(count, suffix + ' file')}: {reason}.")
+    for (reason, kind), count in sorted(_skipped(source).items()):
+        typer.echo(f"Skipped {tables.counted(count, kind)}: {reason}.")
     if tally.rejected:
         typer.echo()
         tables.print_table(
@@ -192,7 +192,11 @@ def _print_summary(collection: str, source: sources.Source, tally: Tally, took_s
 
 
 def _skipped(source: sources.Source) -> Counter[tuple[str, str]]:
-    return Counter((reason, file.suffix.lower() or "nameless") for file, reason in source.skipped)
+    return Counter((reason, _kind(file)) for file, reason in source.skipped)
+
+
+def _kind(file: Path) -> str:
+    return "folder" if file.is_dir() else f"{file.suffix.lower() or 'nameless'} file"
 
 
 def _document(collection: str, source: sources.Source, tally: Tally, took_s: float, *, created: bool) -> dict[str, Any]:

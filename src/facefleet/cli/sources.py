@@ -5,7 +5,9 @@ photo that is named one by one, or in a CSV, is always sent and judged by the se
 """
 
 import csv
+import os
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +49,7 @@ class Source:
 
     Attributes:
         root: folder that file names are shown relative to.
-        skipped: files that were left out, with the reason.
+        skipped: files and folders that were left out, with the reason.
     """
 
     root: Path
@@ -66,8 +68,15 @@ def read(path: Path, person: str | None) -> Source:
         path: a folder with a folder per person; with `person` a photo, or a folder of photos of that person; or a CSV.
 
     Raises:
-        Failure: there is nothing of the kind, or a CSV is wrong (its line is named).
+        Failure: there is nothing of the kind, it cannot be read, or a CSV is wrong (its line is named).
     """
+    try:
+        return _read(path, person)
+    except OSError as error:
+        raise Failure(f"{error.filename or path} cannot be read: {error.strerror}.") from error
+
+
+def _read(path: Path, person: str | None) -> Source:
     if not path.exists():
         raise Failure(f"There is no file or folder {path}.")
     if path.is_dir():
@@ -108,14 +117,24 @@ def _people(root: Path) -> Source:
 def _one_person(root: Path, person: str) -> Source:
     photos: list[NamedPhoto] = []
     skipped: list[tuple[Path, str]] = []
-    for file in sorted(root.rglob("*")):
-        if any(part.startswith(".") for part in file.relative_to(root).parts) or file.is_dir():
-            continue
-        if file.suffix.lower() in PHOTO_SUFFIXES:
-            photos.append(NamedPhoto(file=file, person=person))
-        else:
-            skipped.append((file, "no photo by its name"))
+
+    def pass_over(error: OSError) -> None:
+        skipped.append((Path(error.filename), "not readable"))
+
+    for name, folders, files in os.walk(root, onerror=pass_over):
+        folder = Path(name)
+        folders[:] = _shown(folders)
+        skipped += [(folder / one, "a link") for one in folders if (folder / one).is_symlink()]
+        for file in (folder / one for one in _shown(files)):
+            if file.suffix.lower() in PHOTO_SUFFIXES:
+                photos.append(NamedPhoto(file=file, person=person))
+            else:
+                skipped.append((file, "no photo by its name"))
     return Source(root=root, photos=tuple(photos), skipped=tuple(skipped))
+
+
+def _shown(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def _csv(path: Path) -> Source:
@@ -129,8 +148,6 @@ def _csv(path: Path) -> Source:
         raise Failure(f"{path} is not UTF-8 text; save it as CSV UTF-8.") from error
     except csv.Error as error:
         raise Failure(f"{path} line {rows.reader.line_num}: {error}.") from error
-    except OSError as error:
-        raise Failure(f"{path} cannot be read: {error.strerror}.") from error
     return Source(root=path.parent, photos=photos)
 
 

@@ -1,5 +1,6 @@
 """Which photos `facefleet enrol` finds, and whose they are."""
 
+import errno
 import os
 import unicodedata
 from pathlib import Path
@@ -48,6 +49,34 @@ def test_hidden_files_are_passed_over_in_silence_and_other_files_are_reported(tm
         ("Ada/notes.txt", "no photo by its name"),
         ("group.jpg", "not in a person's folder"),
     }
+
+
+def test_folders_that_are_not_gone_into_are_reported(tmp_path, monkeypatch):
+    """Photos behind a link, which may lead back up, or behind a closed door are not left out in silence."""
+    people = touch(tmp_path, "people/Ada/1.jpg", "people/Ada/closed/2.jpg", "elsewhere/3.jpg") / "people"
+    (people / "Ada/link").symlink_to(tmp_path / "elsewhere")
+    (people / "Ada/up").symlink_to(people)
+    closed, scandir = people / "Ada/closed", os.scandir
+
+    def refusing(path):  # root, as whom tests may run, can read everything
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    source = sources.read(people, None)
+    assert found(source) == [("Ada/1.jpg", "Ada")]
+    assert {(source.shown(file), reason) for file, reason in source.skipped} == {
+        ("Ada/closed", "not readable"),
+        ("Ada/link", "a link"),
+        ("Ada/up", "a link"),
+    }
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "a" * 300 + "/b.csv"])
+def test_what_the_system_refuses_to_look_at_is_a_usage_error(tmp_path, path):
+    """No traceback for a name that is too long or a folder that is closed."""
+    assert "cannot be read" in refusal(tmp_path / path)
 
 
 def test_a_name_is_the_same_however_the_file_system_spells_it(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 from facefleet.cli import tables
 from facefleet.cli.exits import Failure
+from facefleet.cli.options import read_photo
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -26,10 +27,17 @@ class Drawing:
             sources: other photos that must not be overwritten.
 
         Raises:
-            Failure: `out` is of a kind that is not written, or would overwrite a photo.
+            Failure: `out` is of a kind that is not written, cannot be reached, or would overwrite a photo.
         """
         if out is None:
             return cls()
+        try:
+            return cls._plan(out, photos, sources)
+        except OSError as error:
+            raise Failure(f"--draw {out} cannot be written: {error.strerror}.") from error
+
+    @classmethod
+    def _plan(cls, out: Path, photos: Sequence[Path], sources: Sequence[Path]) -> "Drawing":
         if len(photos) > 1 or out.is_dir():
             outputs = _in_folder(out, photos)
         elif out.suffix.lower() in _SUFFIXES:
@@ -58,7 +66,7 @@ class Drawing:
 
         out = self.outputs[photo]
         labels = [label(face) for face in faces]
-        data = picture(photo.read_bytes(), [face["box"] for face in faces], labels, out.suffix)
+        data = picture(read_photo(photo), [face["box"] for face in faces], labels, out.suffix)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_bytes(data)

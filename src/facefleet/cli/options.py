@@ -26,9 +26,9 @@ def read_photo(file: Path) -> bytes:
     Raises:
         InvalidImage: the file is not there or cannot be read.
     """
-    if file.is_dir():
-        raise InvalidImage("This is a folder; name the photos in it.")
     try:
         return file.read_bytes()
+    except IsADirectoryError as error:
+        raise InvalidImage("This is a folder; name the photos in it.") from error
     except OSError as error:
         raise InvalidImage(f"The file cannot be read: {error.strerror}.") from error

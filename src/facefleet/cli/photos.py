@@ -12,9 +12,9 @@ from facefleet.cli import tables
 from facefleet.cli.connection import connect
 from facefleet.cli.drawing import Drawing
 from facefleet.cli.examples import examples
-from facefleet.cli.exits import ExitStatus, ends_the_run
+from facefleet.cli.exits import ExitStatus, Failure, ends_the_run
 from facefleet.cli.options import AsJson, AtOnce, Url, read_photo
-from facefleet.errors import FacefleetError
+from facefleet.errors import FacefleetError, InvalidImage
 
 if TYPE_CHECKING:
     from facefleet.cli.client import Client
@@ -133,7 +133,7 @@ def verify(
     """Say whether two photos show the same person."""
     drawing = Drawing.plan(draw, [target], sources=[source])
     with connect(url) as client:
-        photos = {"source": read_photo(source), "target": read_photo(target)}
+        photos = {"source": _read(source), "target": _read(target)}
         answer = client.ask("/v1/verify", photos, threshold=threshold)
     if as_json:
         tables.print_json({"source_photo": str(source), "target_photo": str(target)} | answer)
@@ -143,6 +143,13 @@ def verify(
     drawing.write(
         target, answer["target"], lambda face: (f"{face['similarity']:.1f}", face["similarity"] >= answer["threshold"])
     )
+
+
+def _read(photo: Path) -> bytes:
+    try:
+        return read_photo(photo)
+    except InvalidImage as error:
+        raise Failure(f"{photo}: {error.detail}", ExitStatus.REFUSED) from error
 
 
 def _recognise(

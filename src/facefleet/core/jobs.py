@@ -100,6 +100,11 @@ def input_keys(task: Task) -> tuple[str, ...]:
     return (task.source, task.target) if isinstance(task, Verify) else (task.image,)
 
 
+def of_which(error: InvalidInput, place: int, photos: int) -> InvalidInput:
+    """Return what is wrong with a photo; where the task has two, the sentence begins with which of them it is."""
+    return error if photos == 1 else type(error)(f"The {('source', 'target')[place]} photo: {error.detail}")
+
+
 def input_places(job_id: str) -> tuple[str, ...]:
     """Return every store key under which a job's photos may lie: one photo, or two numbered ones."""
     return (f"inputs/{job_id}", f"inputs/{job_id}-0", f"inputs/{job_id}-1")

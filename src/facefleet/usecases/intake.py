@@ -6,7 +6,7 @@ stored, so that what is plainly no photo never reaches a worker.
 
 from collections.abc import Callable, Sequence
 
-from facefleet.core.jobs import Answer, Job, Lane, Task, input_keys, input_places
+from facefleet.core.jobs import Answer, Job, Lane, Task, input_keys, input_places, of_which
 from facefleet.errors import BrokenInvariant, ImageTooLarge, InvalidImage, from_dict
 from facefleet.ports import ObjectStore, Queue
 from facefleet.usecases.admission import Admission
@@ -114,8 +114,11 @@ class Intake:
     async def _take_in(
         self, photos: Sequence[bytes], make_task: MakeTask, *, lane: Lane, deadline_s: float | None, durable: bool
     ) -> Job:
-        for photo in photos:
-            self.check(photo)
+        for place, photo in enumerate(photos):
+            try:
+                self.check(photo)
+            except InvalidImage as error:
+                raise of_which(error, place, len(photos)) from error
         job_id = self._new_id()
         alone, *numbered = input_places(job_id)
         keys = [alone] if len(photos) == 1 else numbered[: len(photos)]

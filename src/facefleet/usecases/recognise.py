@@ -10,7 +10,7 @@ from typing import TypeAlias
 from facefleet.core import answers
 from facefleet.core.calibration import Calibration
 from facefleet.core.faces import Candidate, Face, Recognition, Template
-from facefleet.core.jobs import Answer, Detect, Enrol, Identify, Lease, Search, Verify
+from facefleet.core.jobs import Answer, Detect, Enrol, Identify, Lease, Search, Verify, of_which
 from facefleet.core.matching import best_per_person, compare
 from facefleet.errors import BrokenInvariant, FacefleetError, InvalidInput, NoFace
 from facefleet.ports import Gallery
@@ -201,7 +201,9 @@ class _Clock:
 
 def _readable(findings: Sequence[Finding]) -> list[Recognition]:
     photos = []
-    for finding in findings:
+    for place, finding in enumerate(findings):
+        if isinstance(finding, InvalidInput):
+            raise of_which(finding, place, len(findings))
         if isinstance(finding, FacefleetError):
             raise finding
         photos.append(finding)

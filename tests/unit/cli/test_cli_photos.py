@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from squares import BLACK, BLUE, GREEN, RED, photo
 
+TOO_LONG = "a" * 300 + ".jpg"
+
 
 @pytest.fixture
 def album(stand_in, tmp_path):
@@ -181,6 +183,25 @@ def test_verify_without_a_face_says_why(service, album, source, status):
     assert (ran.returncode, ran.stdout) == (status, "")
     assert ran.stderr.startswith("facefleet: ")
     assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("photos", [("ada.png", "broken.jpg"), ("missing.jpg", "ada.png"), (".", "ada.png")])
+def test_verify_says_which_of_the_two_cannot_be_read(service, album, photos):
+    """Two photos were sent, so `the file` is not enough; the same from the service, to which they have no names."""
+    told = service("verify", *photos).stderr
+    assert "ada" not in told
+    assert any(name in told for name in ("target", "missing.jpg", ".: This is a folder"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("identify", TOO_LONG), ("verify", "ada.png", TOO_LONG), ("detect", "ada.png", "--draw", TOO_LONG)]
+)
+def test_what_the_system_refuses_to_look_at_is_no_traceback(service, album, arguments):
+    """A closed folder fares as this name does, but not where the tests run as root."""
+    ran = service(*arguments)
+    assert ran.returncode in {1, 2}
+    assert "File name too long" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_an_unknown_collection_is_said_to_be_so(service, album):

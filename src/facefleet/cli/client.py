@@ -15,6 +15,7 @@ import httpx
 
 from facefleet import config
 from facefleet.cli.exits import Failure
+from facefleet.core.addresses import is_loopback
 from facefleet.errors import BrokenInvariant, DeadlineExceeded, FacefleetError, InvalidInput, Unavailable, from_dict
 
 T = TypeVar("T")
@@ -41,12 +42,19 @@ class Client:
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise Failure(f"{url!r} is no address of a service; write one like http://127.0.0.1:8000.")
         self._answer_within_s = answer_within_s
-        self._http = httpx.Client(
-            base_url=self.url,
-            timeout=httpx.Timeout(answer_within_s, connect=_CONNECT_S, pool=None),
-            # A proxy from the environment cannot know this machine's own service.
-            mounts={f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")},
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=self.url,
+                timeout=httpx.Timeout(answer_within_s, connect=_CONNECT_S, pool=None),
+                # A proxy from the environment cannot know this machine's own service; certificates it may have.
+                mounts={f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")},
+                trust_env=parsed.scheme == "https" or not is_loopback(parsed.host),
+            )
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            raise Failure(
+                "What the environment says of proxies and certificates (ALL_PROXY, HTTP_PROXY, NO_PROXY, SSL_CERT_FILE "
+                f"and the like) cannot be used: {error}"
+            ) from error
         self._given_up = threading.Event()
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ import pytest
 
 from facefleet.cli.client import Client
 from facefleet.cli.connection import api
+from facefleet.cli.exits import Failure
 from facefleet.errors import BrokenInvariant, DeadlineExceeded, InvalidInput, NoFace, Overloaded, Unavailable
 
 NO_FACE = {"title": "Unprocessable Content", "status": 422, "code": "NoFace", "detail": "No face was found."}
@@ -83,6 +84,25 @@ def test_a_command_that_is_stopped_does_not_sit_out_the_pause():
         with pytest.raises(KeyboardInterrupt):
             list(client.each(ask, ["stop", "go on"], at_once=2))
         assert len(seen) <= 1
+
+
+UNUSABLE = [("ALL_PROXY", "socks5://127.0.0.1:9"), ("NO_PROXY", "::1/128"), ("SSL_CERT_FILE", "no.pem")]
+
+
+@pytest.mark.parametrize(("name", "value"), UNUSABLE)
+def test_what_the_environment_says_of_other_hosts_is_nothing_to_a_service_on_this_machine(monkeypatch, name, value):
+    """A developer's proxy is not asked, and need not even be one that can be used."""
+    monkeypatch.setenv(name, value)
+    with scripted((200, {"a": 1}, {})) as (it, _):
+        assert it.get("/v1/queue") == {"a": 1}
+
+
+@pytest.mark.parametrize(("name", "value"), UNUSABLE)
+def test_a_proxy_that_cannot_be_used_is_told_in_a_sentence(monkeypatch, name, value):
+    """What the environment says holds for a service elsewhere; what is wrong with it is no traceback."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Failure, match=name):
+        Client("http://faces.example", answer_within_s=1)
 
 
 def test_a_connection_that_breaks_is_tried_again():

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from facefleet import config
 from facefleet.cli import tables
 from facefleet.cli.examples import examples
 from facefleet.cli.exits import ExitStatus, Failure
@@ -68,6 +67,7 @@ def _evaluate(file: Path, folder: Path, det: Path | None, calibrate: Path | None
     # The engine takes half a second to import; other commands do without.
     import numpy as np
 
+    from facefleet import config
     from facefleet.lab import det_curve
     from facefleet.lab import evaluate as lab
     from facefleet.lab.pairs import read_pairs

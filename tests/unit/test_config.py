@@ -93,6 +93,15 @@ def test_the_client_finds_the_service_where_the_settings_put_it(given, url):
     assert load(**given).effective_url == url
 
 
+@pytest.mark.parametrize("name", ["data", "cache", "key_file"])
+def test_a_path_may_begin_with_a_home_folder(monkeypatch, tmp_path, name):
+    """No shell reads a settings file, so `~` is read here; one that is nobody's is refused in a sentence."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert getattr(load(**{name: "~/there"}), name) == tmp_path / "there"
+    with pytest.raises(WrongSettings, match=rf"{name}: ~nobody-of-that-name"):
+        load(**{name: "~nobody-of-that-name/there"})
+
+
 def test_a_file_that_does_not_exist_is_named(tmp_path):
     """Only the default file may be absent."""
     with pytest.raises(WrongSettings, match=r"none\.toml"):

@@ -1,5 +1,6 @@
 """`--draw`: where the painted photos go, settled before anything is sent, and writing them."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,10 +80,13 @@ def _in_folder(folder: Path, photos: Sequence[Path]) -> dict[Path, Path]:
     if folder.exists() and not folder.is_dir():
         raise Failure(f"--draw {folder} is a file, and there are several photos; name a folder.")
     outputs: dict[Path, Path] = {}
+    taken: set[str] = set()
+    numbers: Counter[str] = Counter()  # the last one given, by stem: a thousand people each have a 1.jpg
     for photo in photos:
-        name, count = f"{photo.stem}.jpg", 1
-        while folder / name in outputs.values():
-            count += 1
-            name = f"{photo.stem}-{count}.jpg"
+        name = f"{photo.stem}.jpg"
+        while name in taken:
+            numbers[photo.stem] += 1
+            name = f"{photo.stem}-{numbers[photo.stem] + 1}.jpg"
+        taken.add(name)
         outputs[photo] = folder / name
     return outputs

@@ -8,11 +8,14 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 from squares import BLACK, BLUE, GREEN, RED, photo
+
+from facefleet.cli.drawing import Drawing
 
 TOO_LONG = "a" * 300 + ".jpg"
 
@@ -131,6 +134,14 @@ def test_several_photos_are_drawn_into_a_folder(service, album):
     ran = service("detect", "ada.png", "b/ada.webp", "broken.jpg", "--draw", "drawn")
     assert ran.returncode == 1
     assert sorted(file.name for file in (album / "drawn").iterdir()) == ["ada-2.jpg", "ada.jpg"]
+
+
+def test_each_of_thousands_of_photos_has_a_drawing_of_its_own(tmp_path):
+    """Everybody has a 1.jpg, and one a 1-2.jpg: names differ, and are found long before the tests' time limit."""
+    photos = [Path(f"{person}/1.jpg") for person in range(5000)] + [Path("a/1-2.jpg"), Path("a/1-2-2.jpg")]
+    outputs = Drawing.plan(tmp_path, photos).outputs
+    assert len(set(outputs.values())) == len(outputs) == 5002
+    assert outputs[photos[1]] == tmp_path / "1-2.jpg"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Commands that talk to a running service are small and start fast; what runs the 
 Foreseeable errors end in one sentence on stderr and one of the statuses of `exits.py`, never in a traceback.
 """
 
+import errno
 import io
 import sys
 from typing import Annotated, NoReturn
@@ -15,6 +16,8 @@ from facefleet.cli import deploy, enrol, evaluate, fleet, galleries, keys, photo
 from facefleet.cli.examples import examples
 from facefleet.cli.exits import ExitStatus, Failure
 from facefleet.errors import FacefleetError, Unavailable, WrongSettings
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 app = typer.Typer(
     name="facefleet",
@@ -68,6 +71,10 @@ def main() -> NoReturn:
         _end(error.detail, ExitStatus.USAGE)
     except FacefleetError as error:
         _end(error.detail, ExitStatus.REFUSED)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _end("There is no room left for the answer: what was written is not all of it.", ExitStatus.UNAVAILABLE)
     sys.exit(ExitStatus.DONE)
 
 

@@ -1,6 +1,9 @@
 """`facefleet fleet`: the controller's decisions, its history and the cost, from the command line."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,15 @@ def test_the_history_is_printed_oldest_first(service):
     """One JSON document a line."""
     ran = service("fleet", "history")
     assert [json.loads(line)["at_s"] for line in ran.stdout.splitlines()] == [60.0, 70.0]
+
+
+def test_a_history_that_fills_the_disk_is_said_to_be_cut_short(stand_in):
+    """In a sentence and with a status of its own: who keeps the file must know that it is not all."""
+    command = [sys.executable, "-m", "facefleet", "fleet", "history", "--url", stand_in.url]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=150, check=False)
+    assert ran.returncode == 3
+    assert ran.stderr == "facefleet: There is no room left for the answer: what was written is not all of it.\n"
 
 
 def test_a_history_feeds_the_simulator(service, facefleet, tmp_path):

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 import structlog
-from queue_benches import LEASE_S, sqs_queue_bench
+from queue_benches import LEASE_S, MAX_RECEIVES, sqs_queue_bench
 
 from emulated_aws import REGION
 from facefleet.adapters.aws import Aws
@@ -17,6 +17,7 @@ from facefleet.adapters.sqs_counts import Reading, Steady
 from facefleet.adapters.sqs_names import REQUEST_BYTES, open_queues
 from facefleet.adapters.sqs_queue import SqsQueue
 from facefleet.core.jobs import Answer, Detect, Enrol, Job, JobState
+from facefleet.errors import Unavailable
 
 SOON_S = 60.0
 
@@ -166,6 +167,27 @@ async def test_neighbours_of_a_suspect_are_kept_and_not_counted_twice(bench):
     assert list(await queue.extend(neighbours)) == list(neighbours)
     taken = [lease.job.job_id for lease in await bench.elsewhere.lease("w2", limit=3, wait_s=0)]
     assert taken == [suspect.job.job_id]
+
+
+async def test_a_store_that_is_away_for_long_costs_a_request_no_attempt(bench, monkeypatch):
+    """Nor is it moved to the dead letters behind our back; whoever has it keeps it until the store is there again."""
+    jobs = [a_job() for _ in range(2)]
+    for job in jobs:
+        await bench.queue.put(job)
+    store, worker = bench.elsewhere._records._store, bench.elsewhere
+
+    async def away(_):
+        raise Unavailable("The store does not answer.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(store, "get", away)
+        for _ in range(2 * MAX_RECEIVES):
+            with pytest.raises(Unavailable):
+                await worker.lease("w1", limit=2, wait_s=0)
+            await bench.elapse(LEASE_S * 2 / 3)
+    leases = await worker.lease("w1", limit=2, wait_s=0)
+    assert sorted(lease.job.job_id for lease in leases) == sorted(job.job_id for job in jobs)
+    assert [lease.receives for lease in leases] == [1, 1]
 
 
 async def test_a_process_that_sends_nothing_knows_the_totals(bench):

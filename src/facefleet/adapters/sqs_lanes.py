@@ -76,7 +76,11 @@ class Lanes:
                     received = await self._receive(lane, limit - len(self._stock), wait_s=0)
                     self._stock += received  # others may have taken from it meanwhile
         taken, self._stock = self._stock[:limit], self._stock[limit:]
-        held = await asyncio.gather(*(self._renewed(message) for message in taken))
+        try:
+            held = await asyncio.gather(*(self._renewed(message) for message in taken))
+        except Unavailable:
+            self.keep(taken)
+            raise
         return [message for message in held if message is not None]
 
     def keep(self, messages: Sequence[Message]) -> None:

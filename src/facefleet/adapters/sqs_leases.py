@@ -22,7 +22,7 @@ from facefleet.adapters.sqs_lanes import NOT_OURS, VISIBLE, Lanes, Message
 from facefleet.adapters.sqs_messages import Ending, Envelope, ending_of, read_envelope, read_pointer
 from facefleet.adapters.sqs_records import Holder, Records
 from facefleet.core.jobs import Answer, JobState, Lease, given_up
-from facefleet.errors import LeaseLost
+from facefleet.errors import LeaseLost, Unavailable
 
 log = structlog.get_logger()
 
@@ -86,15 +86,29 @@ class Leases:
 
     async def _leases(self, messages: Sequence[Message], worker_id: str) -> list[Lease]:
         admitted = await asyncio.gather(*(self._admit(message, worker_id) for message in messages))
-        leases = [(lease, message) for lease, message in zip(admitted, messages, strict=True) if lease is not None]
+        away = [(one, message) for one, message in zip(admitted, messages, strict=True) if isinstance(one, Unavailable)]
+        # To let them run out would count as an attempt that failed, and after a few there is none left.
+        self.lanes.keep([message for _, message in away])
+        leases = [(one, message) for one, message in zip(admitted, messages, strict=True) if isinstance(one, Lease)]
+        if away and not leases:
+            raise away[0][0]
         suspect = next((one for one in leases if one[0].receives > 1), None)
         if suspect is None:
             return [lease for lease, _ in leases]
         self.lanes.keep([message for lease, message in leases if lease is not suspect[0]])
         return [suspect[0]]
 
-    async def _admit(self, message: Message, worker_id: str) -> Lease | None:
-        """Return a lease on the message's job; None, and the message is gone, if there is nothing to do for it."""
+    async def _admit(self, message: Message, worker_id: str) -> Lease | Unavailable | None:
+        """Return a lease on the message's job, or why that cannot be had now.
+
+        None, and the message is gone, if there is nothing to do for it.
+        """
+        try:
+            return await self._admitted(message, worker_id)
+        except Unavailable as error:
+            return error
+
+    async def _admitted(self, message: Message, worker_id: str) -> Lease | None:
         envelope = await self._envelope(message)
         if envelope is None:
             return None

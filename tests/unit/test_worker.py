@@ -298,6 +298,66 @@ async def test_a_photo_that_the_store_cannot_give_costs_no_neighbour_anything(en
     assert (again.receives, again.answer.error) == (2, None)
 
 
+@pytest.fixture
+def away(monkeypatch):
+    """Make a store give nothing until the event that is returned is set."""
+
+    def go(store):
+        get, back = store.get, asyncio.Event()
+
+        async def get_or_fail(key):
+            if not back.is_set():
+                raise Unavailable("The store does not answer.")
+            return await get(key)
+
+        monkeypatch.setattr(store, "get", get_or_fail)
+        return back
+
+    return go
+
+
+async def test_a_store_that_is_away_for_long_costs_no_job_an_attempt(engine, photo, away):
+    """The worker keeps what it has until the store is there again, and does not go through all that waits."""
+    house = House(engine, lease_s=0.3)
+    jobs = [await house.send(photo) for _ in range(6)]
+    back = away(house.store)
+    async with house:
+        await asyncio.sleep(2 * house.queue.max_receives * house.queue.lease_s)
+        back.set()
+        ended = [await house.ended(job) for job in jobs]
+    assert [(one.receives, one.answer.error) for one in ended] == [(1, None)] * len(jobs)
+
+
+async def test_a_worker_that_is_stopped_while_the_store_is_away_gives_its_job_back(engine, photo, away):
+    """It ends at once, and the job has all its attempts."""
+    house = House(engine)
+    job = await house.send(photo)
+    away(house.store)
+    async with house:
+        while (await house.queue.status(job)).state is not JobState.IN_FLIGHT:
+            await asyncio.sleep(0.01)
+    status = await house.queue.status(job)
+    assert (status.state, status.receives) == (JobState.QUEUED, 0)
+
+
+async def test_what_was_found_before_the_store_went_away_is_answered(photo, away):
+    """Though what the worker took next waits for the store."""
+    gone = []
+
+    class Last:
+        def recognise(self, photos, *, embed):
+            gone.append(away(house.store))
+            return [NotFound("nobody") for _ in photos]
+
+    house = House(Last(), keep=False)
+    first, second = [await house.send(photo) for _ in range(2)]
+    async with house:
+        assert (await house.ended(first)).answer.error["detail"] == "nobody"
+        assert (await house.queue.status(second)).state is JobState.IN_FLIGHT
+        gone[0].set()
+        await house.ended(second)
+
+
 class WatchedQueue(MemoryQueue):
     """Knows what was in the store when a job ended."""
 

@@ -17,12 +17,13 @@ from time import perf_counter
 import structlog
 
 from facefleet.core.fleet import WorkerReport
-from facefleet.core.jobs import Detect, Lease, input_keys
+from facefleet.core.jobs import Detect, Lease
 from facefleet.core.retry import backoff_s
 from facefleet.errors import BrokenInvariant, InvalidInput, NotFound, Unavailable
 from facefleet.ports import ObjectStore, Queue, Roster
 from facefleet.usecases.recognise import Finding, Recogniser
 from facefleet.vision.engine import Engine, Photo
+from facefleet.worker.photos import Photos
 from facefleet.worker.replies import Replies
 
 log = structlog.get_logger()
@@ -72,12 +73,12 @@ class Worker:
     ) -> None:
         self.worker_id = worker_id
         self._queue = queue
-        self._store = store
         self._roster = roster
         self._engine = engine
         self._batch_size = batch_size
         self._orphaned = orphaned
         self._held: dict[str, Lease] = {}
+        self._photos = Photos(worker_id=worker_id, queue=queue, store=store, held=self._held)
         self._replies = Replies(
             worker_id=worker_id,
             queue=queue,
@@ -113,23 +114,27 @@ class Worker:
         batch: Sequence[_Work] = ()
         while batch or not stop.is_set():
             if not batch:
-                batch = await self._take(limit=1, wait_s=LISTEN_S)
+                batch = await self._take(stop, limit=1, wait_s=LISTEN_S)
                 continue
             began_s = perf_counter()
             inference = loop.run_in_executor(self._thread, self._infer, batch)
             await asyncio.sleep(HEAD_START_S)
-            following = [] if stop.is_set() else await self._take(limit=self._batch_size, wait_s=0)
+            # A task: while the store is away what follows waits for it, and what was found must not.
+            following = tasks.create_task(self._follow(stop), name="take")
             findings = await inference
             self._inferring_since_s = None
             await self._concluding.acquire()
             busy_ms = (perf_counter() - began_s) * 1e3 / len(batch)
             answering = tasks.create_task(self._conclude(batch, findings, busy_ms), name="conclude")
             # Whoever withdrew a job meanwhile gets no inference.
-            batch = [work for work in following if work.lease.token in self._held]
+            batch = [work for work in await following if work.lease.token in self._held]
             if not batch:
                 await answering  # looking for more work meanwhile would only delay it
 
-    async def _take(self, *, limit: int, wait_s: float) -> list[_Work]:
+    async def _follow(self, stop: asyncio.Event) -> list[_Work]:
+        return [] if stop.is_set() else await self._take(stop, limit=self._batch_size, wait_s=0)
+
+    async def _take(self, stop: asyncio.Event, *, limit: int, wait_s: float) -> list[_Work]:
         try:
             leases = await self._queue.lease(self.worker_id, limit=limit, wait_s=wait_s)
         except Unavailable as error:
@@ -137,22 +142,19 @@ class Worker:
             await asyncio.sleep(backoff_s(3, random=0.5 + random.random() / 2))  # noqa: S311
             return []
         self._held |= {lease.token: lease for lease in leases}
-        read = await asyncio.gather(*(self._read(lease) for lease in leases))
+        read = await asyncio.gather(*(self._read(lease, stop) for lease in leases))
         return [work for work in read if work is not None]
 
-    async def _read(self, lease: Lease) -> _Work | None:
-        """Fetch the photos of a job; None if the store is away, and then another try comes when the lease runs out."""
+    async def _read(self, lease: Lease, stop: asyncio.Event) -> _Work | None:
+        """Fetch the photos of a job; None if they cannot be had, and then somebody has another try."""
         started_s = perf_counter()
         try:
-            keys = input_keys(lease.job.task)
-            data = [await self._store.get(keys[0]), *await asyncio.gather(*map(self._store.get, keys[1:]))]
+            photos = await self._photos.of(lease, stop)
         except NotFound as error:
             return _Work(lease=lease, started_s=started_s, failure=error)
-        except Unavailable as error:
-            log.warning("photo not read", worker=self.worker_id, job=lease.job.job_id, error=error.detail)
+        if photos is None:
             self._held.pop(lease.token, None)
             return None
-        photos = tuple(Photo(image_id=lease.job.job_id, data=one) for one in data)
         return _Work(lease=lease, started_s=started_s, photos=photos)
 
     def _infer(self, batch: Sequence[_Work]) -> list[list[Finding]]:

@@ -122,6 +122,22 @@ async def test_the_queue_of_a_node_that_died_is_swept(aws, bench):
     assert left == {"alive", "here", "other"}
 
 
+async def test_a_node_whose_response_queue_was_deleted_makes_another(aws, bench):
+    """By hand, or by another node while this one was stopped for an hour: it would hear no answer any more."""
+    await bench.queue.put(a_job())
+    await answer_next(bench.elsewhere)
+    aws.client("sqs").delete_queue(QueueUrl=response_url(aws, bench.queue))
+    await until(lambda: _listens(aws, bench.queue))
+    asking = asyncio.create_task(bench.queue.ask(a_job(), wait_s=24 * 3600))
+    await answer_next(bench.elsewhere)
+    async with asyncio.timeout(SOON_S):
+        assert (await asking).body == b"{}"
+
+
+async def _listens(aws, queue):
+    return any(url.endswith("-resp-here") for url in queue_urls(aws, queue))
+
+
 async def test_a_message_that_is_no_request_goes_to_the_dead_letters(aws, bench):
     """Somebody else's message must not stop the workers."""
     aws.client("sqs").send_message(QueueUrl=next(iter(bench.queue._queues.lanes.values())), MessageBody="test_00.jpg")

@@ -99,11 +99,14 @@ class Answers:
         async with self._opening:
             if self._task is not None:
                 return
-            alive = {} if self._shared else {_ALIVE: str(int(self._now_s()))}
-            self._url = await open_response_queue(self._aws, self.name, tags=alive)
+            await self._open()
             self._task = asyncio.create_task(self._listen(), name=f"responses {self.name}")
         if not self._shared:
             await self._sweep()
+
+    async def _open(self) -> None:
+        alive = {} if self._shared else {_ALIVE: str(int(self._now_s()))}
+        self._url = await open_response_queue(self._aws, self.name, tags=alive)
 
     def totals(self) -> Totals:
         """Return what this node has sent and heard of."""
@@ -202,6 +205,9 @@ class Answers:
                 failures += 1
                 log.warning("responses away", queue=self.name, error=error.detail)
                 await asyncio.sleep(backoff_s(failures, random=random.random()))  # noqa: S311
+                if isinstance(error, AwsRefusal) and error.code in _GONE:  # deleted by hand, or swept while we hung
+                    with suppress(Unavailable):
+                        await self._open()
 
     async def _receive(self) -> None:
         found = await self._aws.call(

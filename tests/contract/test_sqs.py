@@ -146,6 +146,24 @@ async def test_a_message_that_is_no_request_goes_to_the_dead_letters(aws, bench)
     assert (counts.visible, counts.dead) == (0, 1)
 
 
+async def test_a_look_at_very_many_dead_letters_ends(aws, bench, monkeypatch):
+    """It takes longer than SQS hides the first of them, which it then shows again."""
+    url = bench.queue._queues.dead
+    for _ in range(25):
+        aws.client("sqs").send_message(QueueUrl=url, MessageBody="test_00.jpg")
+    receive = bench.queue._aws.call
+
+    async def slowly(service, operation, resource, **parameters):
+        if operation == "receive_message" and parameters["QueueUrl"] == url:
+            await bench.elapse(6)
+        return await receive(service, operation, resource, **parameters)
+
+    monkeypatch.setattr(bench.queue._aws, "call", slowly)
+    async with asyncio.timeout(SOON_S):
+        letters = await bench.queue._given_up._dead.letters()
+    assert 10 < len(letters) <= 25
+
+
 async def test_a_worker_that_died_between_answer_and_deletion_loses_nothing(aws, bench):
     """The next receiver finds the ending, tells the client and deletes the message."""
     job = a_job()

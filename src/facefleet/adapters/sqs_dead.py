@@ -64,6 +64,7 @@ class DeadLetters:
         return len(chosen)
 
     async def _receive_all(self) -> list[Letter]:
+        """Receive until nothing new comes: of very many the first are shown again before the last were seen."""
         found: dict[str, Letter] = {}
         while True:
             answer = await self._call(
@@ -74,10 +75,11 @@ class DeadLetters:
                 AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 MessageAttributeNames=["All"],
             )
-            messages = answer.get("Messages", [])
-            if not messages:
+            received = {message["MessageId"]: _letter(message) for message in answer.get("Messages", [])}
+            new = received.keys() - found.keys()
+            found |= received
+            if not new:
                 return list(found.values())
-            found |= {message["MessageId"]: _letter(message) for message in messages}
 
     async def _show(self, letters: Sequence[Letter]) -> None:
         for start in range(0, len(letters), _BATCH):

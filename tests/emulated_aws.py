@@ -31,8 +31,8 @@ class EmulatedAws:
         self._moving = threading.Event()
         self._moving.set()
         self.without_capacity = lambda instance_type: False
-        # Instances that do not start again, and such as may be neither stopped nor terminated.
-        self.sold_out, self.protected, self.kept = set(), set(), set()
+        # Instances that do not start again, and such as may be neither stopped nor terminated, or cannot be stopped.
+        self.sold_out, self.protected, self.kept, self.one_time = set(), set(), set(), set()
         self._patches = ExitStack()
 
     def __enter__(self):
@@ -160,10 +160,15 @@ class EmulatedAws:
         )
 
     def _stop_instances(self, original):
-        return _unless(
+        stop = _unless(
             self.protected,
             ("OperationNotPermitted", "The instance may not be stopped. Modify its 'disableApiStop' attribute."),
             _only_from("running", original),
+        )
+        return _unless(
+            self.one_time,
+            ("UnsupportedOperation", "You can't stop the Spot Instance: its Spot Instance request is a one-time one."),
+            stop,
         )
 
     def _terminate_instances(self, original):

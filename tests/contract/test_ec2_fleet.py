@@ -225,6 +225,23 @@ async def test_an_instance_that_may_not_be_stopped_holds_up_nobody(site):
     await site.until(fleet, ["running", "running", "stopped"])
 
 
+async def test_a_drained_instance_that_cannot_be_stopped_is_terminated(site):
+    """Spot of a one-time request: nobody works there any more, so it would cost, and keep its number, for ever."""
+    fleet = site.fleet(maximum=2)
+    spot, other = await running(site, fleet, 2)
+    site.emulated.one_time.add(spot)
+    for draining in (False, True):
+        for worker_id in (spot, other):
+            await site.report(worker_id, draining=draining)
+        await fleet.drain([spot, other])
+    for worker_id in (spot, other):
+        await site.roster.leave(worker_id)
+    await site.until(fleet, ["stopped", "terminated"])
+    assert site.states()[other] == "stopped"
+    site.clock.passed_s += 60
+    assert len(await fleet.start(2)) == 2
+
+
 async def test_an_instance_that_brings_up_no_worker_is_not_started_again(site):
     """Stopped it would be the first to be tried for the next request, and nobody would come to it either."""
     fleet = site.fleet()

@@ -29,8 +29,10 @@ _NO_CAPACITY = frozenset(
     }
 )
 _WRONG_STATE = "IncorrectInstanceState"
-# Of stopping and terminating: somebody protected it, it is a Spot instance, or the role may not.
-_KEPT = frozenset({"OperationNotPermitted", "UnauthorizedOperation", "UnsupportedOperation", _WRONG_STATE})
+# Of stopping: it is a Spot instance of a one-time request, or has no disk that stays.
+_FOR_ONE_RUN = "UnsupportedOperation"
+# Of stopping and terminating: somebody protected it, or the role may not.
+_KEPT = frozenset({"OperationNotPermitted", "UnauthorizedOperation", _FOR_ONE_RUN, _WRONG_STATE})
 _EXISTING = ("pending", "running", "stopping", "stopped", "shutting-down")
 
 
@@ -178,7 +180,7 @@ class Machines:
         await self._call("create_tags", "the instances", Resources=list(instance_ids), Tags=tags)
 
     async def stop(self, instance_ids: Sequence[str]) -> list[str]:
-        """Stop instances; return those that AWS stops."""
+        """Stop instances, or delete such as can only be deleted; return those that AWS stops or deletes."""
         return await self._end("stop_instances", instance_ids)
 
     async def terminate(self, instance_ids: Sequence[str]) -> list[str]:
@@ -200,6 +202,8 @@ class Machines:
             if len(instance_ids) > 1:
                 each = await asyncio.gather(*(self._end(operation, [one]) for one in instance_ids))
                 return [ended for one in each for ended in one]
+            if (operation, error.code) == ("stop_instances", _FOR_ONE_RUN):
+                return await self._end("terminate_instances", instance_ids)
             if (operation, instance_ids[0]) not in self._refused:
                 self._refused.add((operation, instance_ids[0]))
                 log.warning("instance not stopped or terminated", instance=instance_ids[0], error=error.detail)

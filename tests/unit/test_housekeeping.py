@@ -9,7 +9,8 @@ import pytest
 from facefleet.adapters.memory import MemoryQueue
 from facefleet.adapters.objects import Objects
 from facefleet.core.jobs import Answer, Detect, Job
-from facefleet.usecases.housekeeping import DAY_S, expire
+from facefleet.errors import Unavailable
+from facefleet.usecases.housekeeping import DAY_S, LOOK_S, UNFETCHED_S, Expiry, expire
 
 
 class House:
@@ -55,6 +56,41 @@ async def test_photo_answer_and_job_go_together_after_retention(house):
     assert len(house.files()) == 2
     house.pass_time(8 * DAY_S)
     assert await expire(house.queue, house.store, retention_days=7) > 0
+    assert house.files() == []
+
+
+@pytest.mark.parametrize(("retention_days", "every_s"), [(7, LOOK_S), (0, UNFETCHED_S / 24)])
+async def test_what_is_kept_is_listed_hourly_at_most(house, monkeypatch, retention_days, every_s):
+    """A bucket charges for each thousand keys, and the housekeeper comes once a minute; a short retention is kept."""
+    expiry = Expiry(house.queue, house.store, retention_days=retention_days, now_s=lambda: house.now_s)
+    listed, keys = [], house.store.keys
+
+    def listing(prefix, **options):
+        listed.append(prefix)
+        return keys(prefix, **options)
+
+    monkeypatch.setattr(house.store, "keys", listing)
+    for look in range(1, 4):
+        for _ in range(3):
+            await expiry.go_on()
+        assert len(listed) == 2 * look
+        house.now_s += every_s
+
+
+async def test_a_look_that_failed_is_not_put_off(house, monkeypatch):
+    """What should have gone goes as soon as the store is back."""
+    await house.answered()
+    house.pass_time(8 * DAY_S)
+    expiry = Expiry(house.queue, house.store, retention_days=7, now_s=lambda: 0.0)
+
+    async def away(_):
+        raise Unavailable("The store does not answer.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(house.store, "delete", away)
+        with pytest.raises(Unavailable):
+            await expiry.go_on()
+    await expiry.go_on()
     assert house.files() == []
 
 

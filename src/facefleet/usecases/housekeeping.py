@@ -1,6 +1,6 @@
 """What must go after its time: photos, answers, ended jobs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from facefleet.core.jobs import input_places, output_place
 from facefleet.ports import ObjectStore, Queue
@@ -11,11 +11,40 @@ WEEK_S = 7 * DAY_S
 # so is the photo of a job that ended without an answer.
 UNFETCHED_S = 3_600.0
 CHUNK = 500
+# A look lists all that is kept, and a bucket charges for a thousand keys that it lists as for one that it takes:
+# a look a minute, at a million photos a month, would cost ten times what their own calls do. So it is one an hour, and
+# more often where the retention is short.
+LOOK_S = 3_600.0
+_LOOKS = 24
+
+
+class Expiry:
+    """Deletes what is past retention, whenever it is time to look for it.
+
+    Args:
+        now_s: any clock, in seconds.
+    """
+
+    def __init__(self, queue: Queue, store: ObjectStore, *, retention_days: float, now_s: Callable[[], float]) -> None:
+        self._queue = queue
+        self._store = store
+        self._retention_days = retention_days
+        self._now_s = now_s
+        self._due_s = now_s()
+
+    async def go_on(self) -> int:
+        """Delete, if it is time; return how many of jobs, photos and answers went."""
+        now_s = self._now_s()
+        if now_s < self._due_s:
+            return 0
+        gone = await expire(self._queue, self._store, retention_days=self._retention_days)
+        self._due_s = now_s + min(LOOK_S, _kept_s(self._retention_days) / _LOOKS)
+        return gone
 
 
 async def expire(queue: Queue, store: ObjectStore, *, retention_days: float) -> int:
     """Delete ended jobs, photos and answers past retention; return how many of all these went."""
-    age_s = retention_days * DAY_S or UNFETCHED_S
+    age_s = _kept_s(retention_days)
     ended = 0
     while job_ids := await queue.forget(answered_before_s=age_s):
         await store.delete([key for job_id in job_ids for key in (*input_places(job_id), output_place(job_id))])
@@ -23,6 +52,10 @@ async def expire(queue: Queue, store: ObjectStore, *, retention_days: float) -> 
     # What no ended job accounts for: a photo whose job still waits must not go, and none waits for a week.
     orphans = await clear(store, "inputs/", older_than_s=max(age_s, WEEK_S))
     return ended + orphans + await clear(store, "outputs/", older_than_s=age_s)
+
+
+def _kept_s(retention_days: float) -> float:
+    return retention_days * DAY_S or UNFETCHED_S
 
 
 async def clear(store: ObjectStore, prefix: str, *, older_than_s: float = 0.0) -> int:

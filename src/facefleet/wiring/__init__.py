@@ -183,12 +183,13 @@ def controller(settings: Settings, ports: Ports, fleet: Fleet) -> "Controller":
 def chores(settings: Settings, ports: Ports) -> Callable[[], Awaitable[int]]:
     """Return what the housekeeper does once a minute."""
     from facefleet.usecases.crops import CropSweep
-    from facefleet.usecases.housekeeping import expire
+    from facefleet.usecases.housekeeping import Expiry
 
+    expiry = Expiry(ports.queue, ports.store, retention_days=settings.retention_days, now_s=time.monotonic)
     sweep = CropSweep(gallery=ports.gallery, store=ports.store, now_s=time.monotonic)
 
     async def tidy() -> int:
-        gone = await expire(ports.queue, ports.store, retention_days=settings.retention_days)
+        gone = await expiry.go_on()
         gone += await sweep.go_on()
         await ports.gallery.maintain()  # takes room for a moment, which the others have made
         return gone

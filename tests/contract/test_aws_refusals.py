@@ -129,6 +129,7 @@ async def test_the_profile_makes_what_is_absent_and_protects_it(aws):
     )
     (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=f"{name}-in-bucket")["Rules"]
     assert rule["Expiration"] == {"Days": 8}
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     prefixes = [
         one["Filter"]["Prefix"] for one in s3.get_bucket_lifecycle_configuration(Bucket=f"{name}-data-bucket")["Rules"]
     ]

@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import re
+import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
@@ -23,6 +26,9 @@ from facefleet.errors import NotFound, Unavailable, WrongSettings
 # Deletions in flight at a time; a folder or a bucket gains nothing from more.
 _DELETING = 32
 _NO_BUCKET = "NoSuchBucket"
+# How obstore calls a file of a folder until it is whole; no key may end like that.
+_HALF_WRITTEN = re.compile(r"#\d+$")
+_LONGEST_WRITE_S = 3_600.0
 _PREFIXES = frozenset({"inputs", "outputs", "crops", "jobs", "totals"})
 
 
@@ -113,13 +119,18 @@ class Objects:
             raise Unavailable(f"The store did not delete {key}: {_reason(error, 'DeleteObject')}") from error
 
     async def keys(self, prefix: str, *, older_than_s: float = 0.0) -> AsyncIterator[str]:
-        """List keys under a prefix last written more than `older_than_s` ago."""
+        """List keys under a prefix last written more than `older_than_s` ago.
+
+        What a writer that was killed left there in a folder goes: it has no key, so nobody else could delete it.
+        """
         before = datetime.now(UTC) - timedelta(seconds=older_than_s)
         try:
             listing = obstore.list(self._store, prefix)
         except ValueError:
             return  # `crops/../`: no key begins like that
         try:
+            if self._folder is not None:
+                await asyncio.to_thread(_sweep, self._folder / prefix)
             async for chunk in listing:
                 for meta in chunk:
                     if older_than_s <= 0 or meta["last_modified"] < before:
@@ -165,6 +176,15 @@ def _bucket(url: str, region: str | None, kms_key: str | None) -> ObjectStore:
     from facefleet.adapters.s3_store import open_bucket  # noqa: PLC0415 boto3 is there only where AWS is used
 
     return open_bucket(url, region=region, kms_key=kms_key)
+
+
+def _sweep(folder: Path) -> None:
+    for place, _, names in os.walk(folder):
+        for name in filter(_HALF_WRITTEN.search, names):
+            with suppress(FileNotFoundError):  # it is whole by now, or another process was faster
+                file = Path(place, name)
+                if time.time() - file.stat().st_mtime > _LONGEST_WRITE_S:
+                    file.unlink()
 
 
 def _sync(folder: Path, key: PurePath) -> None:

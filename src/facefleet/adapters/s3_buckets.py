@@ -74,6 +74,7 @@ async def _let_go(aws: Aws, name: str, prefixes: Iterable[str], days: int) -> No
             "Status": "Enabled",
             "Filter": {"Prefix": prefix},
             "Expiration": {"Days": days},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},  # of a photo whose writer was killed
         }
         for prefix in prefixes
     ]

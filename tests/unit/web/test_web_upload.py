@@ -4,7 +4,10 @@ import httpx
 import pytest
 from stand_in import client_of, make_service, working
 
+from facefleet.adapters.objects import Objects
+from facefleet.core.jobs import Identify, Job
 from facefleet.errors import NoFace
+from facefleet.usecases.filing import file_by_name
 from facefleet.web.upload import stem
 
 
@@ -82,6 +85,15 @@ async def test_photo_and_label_are_called_by_the_file_name_if_so_set(photo):
         other = photo + b"\x00"
         assert (await client.post("/", files={"inputFile": ("test_00.jpg", other)})).text == "test_00:Buzz"
         assert await kept(service.store) == {"inputs/test_00.jpg": other, "outputs/test_00": b"Buzz"}
+
+
+async def test_a_name_that_a_folder_cannot_have_is_changed_a_little(photo, tmp_path):
+    """`photo#1` is there what is not yet a whole `photo`: the label was not kept, and the client told to try again."""
+    store = Objects(tmp_path.as_uri())
+    job = Job(job_id="j", task=Identify(image="inputs/j", collection="default"), created_s=0.0)
+    await store.put("inputs/j", photo)
+    await file_by_name(store, job, stem="photo#1", suffix=".jpg", label="Eileen")
+    assert await kept(store) == {"inputs/photo#1.jpg": photo, "outputs/photo_1": b"Eileen"}
 
 
 async def test_nothing_is_called_by_the_file_name_if_nothing_is_kept(photo):

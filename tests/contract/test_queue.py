@@ -573,7 +573,8 @@ class TestCounts:
 
     async def test_purging_drops_everything_unanswered(self, queue, elapse):
         """Waiting, leased and dead jobs go; answers stay."""
-        await queue.put(a_job())
+        dead = a_job()
+        await queue.put(dead)
         await kill_workers_with(queue, elapse)
         for _ in range(3):
             await queue.put(a_job())
@@ -583,6 +584,8 @@ class TestCounts:
         counts = await queue.counts()
         assert (counts.visible, counts.in_flight, counts.dead) == (0, 0, 0)
         assert (await queue.status(answered.job.job_id)).state is JobState.DONE
+        assert (await queue.status(dead.job_id)).state is JobState.CANCELLED
+        assert not await queue.cancel(dead.job_id)
         with pytest.raises(LeaseLost):
             await queue.finish(held, answer_to(held), busy_ms=1)
 

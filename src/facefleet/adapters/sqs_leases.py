@@ -157,8 +157,9 @@ class Leases:
         reason = given_up(receives, holder.worker_id if holder else "unknown")
         log.error("job given up", job=envelope.job.job_id, reason=reason)
         # Buried first: dying in between makes a second letter, not none.
-        await self.dead.bury(message.body, receives=receives, reason=reason, died_s=self.now_s())
-        ending = ending_of(envelope.job, JobState.DEAD, receives=receives, reason=reason)
+        died_s = self.now_s()
+        await self.dead.bury(message.body, receives=receives, reason=reason, died_s=died_s)
+        ending = ending_of(envelope.job, JobState.DEAD, receives=receives, reason=reason, died_s=died_s)
         await self._conclude(message, envelope, await self.records.end(ending))
 
     async def _extend(self, lease: Lease) -> bool:

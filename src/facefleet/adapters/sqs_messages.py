@@ -37,7 +37,7 @@ class Ending:
 
     Attributes:
         token: of the lease under which it was answered; empty if it was not.
-        reason: why it was given up.
+        reason, died_s: why and when (Unix time) it was given up.
     """
 
     job_id: str
@@ -47,6 +47,7 @@ class Ending:
     receives: int = 0
     token: str = ""
     reason: str = ""
+    died_s: float = 0.0
     busy_ms: float = 0.0
     answer: Answer | None = None
 
@@ -142,6 +143,7 @@ def ending_json(ending: Ending) -> str:
         "receives": ending.receives,
         "token": ending.token,
         "reason": ending.reason,
+        "died": ending.died_s,
         "busy_ms": ending.busy_ms,
     }
     if ending.answer is not None:
@@ -168,6 +170,7 @@ def read_ending(text: str | bytes) -> Ending:
             receives=document["receives"],
             token=document["token"],
             reason=document["reason"],
+            died_s=document.get("died", 0.0),  # earlier versions did not tell
             busy_ms=document["busy_ms"],
             answer=answer,
         )

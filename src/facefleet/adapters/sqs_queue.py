@@ -19,7 +19,7 @@ from facefleet.adapters.sqs_dead import DeadLetters
 from facefleet.adapters.sqs_given_up import GivenUp
 from facefleet.adapters.sqs_lanes import Lanes
 from facefleet.adapters.sqs_leases import Leases
-from facefleet.adapters.sqs_messages import Envelope, ending_of, envelope_json, pointer_json
+from facefleet.adapters.sqs_messages import Ending, Envelope, ending_of, envelope_json, pointer_json
 from facefleet.adapters.sqs_names import REQUEST_BYTES, Queues
 from facefleet.adapters.sqs_records import Records
 from facefleet.adapters.sqs_totals import SharedTotals
@@ -146,7 +146,7 @@ class SqsQueue:
 
     async def cancel(self, job_id: str) -> bool:
         """Record that a job is withdrawn; its message is dropped by whoever receives it."""
-        ending = await self._records.ending(job_id)
+        ending = await self._ending(job_id)
         if ending is not None and ending.state is JobState.DEAD:
             await self._given_up.withdraw(job_id)
             await self._records.replace(replace(ending, state=JobState.CANCELLED))
@@ -251,12 +251,19 @@ class SqsQueue:
             return Envelope(job=sent.job, sent_s=sent.sent_s, reply=self._answers.name, recorded=False)
         return await self._records.envelope(job_id)
 
-    async def _look(self, job_id: str) -> JobStatus:
+    async def _ending(self, job_id: str) -> Ending | None:
+        """Return how a job ended; a purge ends what was given up before it once more."""
         ending = await self._records.ending(job_id)
+        if ending is None or ending.state is not JobState.DEAD or ending.died_s > await self._records.purged_s():
+            return ending
+        return replace(ending, state=JobState.CANCELLED)
+
+    async def _look(self, job_id: str) -> JobStatus:
+        ending = await self._ending(job_id)
         envelope = None if ending is not None else await self._known(job_id)
         if ending is None and envelope is None:
             # Either there is no such job, or it has ended between the two.
-            ending = await self._records.ending(job_id)
+            ending = await self._ending(job_id)
         if ending is not None:
             return ending.status()
         if envelope is None:

@@ -146,6 +146,22 @@ async def test_a_message_that_is_no_request_goes_to_the_dead_letters(aws, bench)
     assert (counts.visible, counts.dead) == (0, 1)
 
 
+async def test_a_withdrawn_job_that_sqs_itself_gave_up_is_not_done_after_all(bench):
+    """Its workers died as soon as they had it, so the redrive policy moved it, and no record says that it is dead."""
+    job, queue = a_job(), bench.queue
+    await queue.put(job)
+    for _ in range(MAX_RECEIVES + 1):
+        await bench.elsewhere._lanes.take(1, wait_s=0)
+        await bench.elapse(LEASE_S + 1)
+    assert await bench.elsewhere.lease("w1", limit=1, wait_s=0) == []
+    assert [letter.job_id for letter in (await queue.dead_letters(limit=2)).items] == [job.job_id]
+    assert await queue.cancel(job.job_id)
+    assert await queue.redrive() == 0
+    assert (await queue.status(job.job_id)).state is JobState.CANCELLED
+    assert await bench.elsewhere.lease("w1", limit=1, wait_s=0) == []
+    assert (await queue.dead_letters(limit=2)).items == ()
+
+
 async def test_a_look_at_very_many_dead_letters_ends(aws, bench, monkeypatch):
     """It takes longer than SQS hides the first of them, which it then shows again."""
     url = bench.queue._queues.dead

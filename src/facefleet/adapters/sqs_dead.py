@@ -52,8 +52,8 @@ class DeadLetters:
             await self._show(found)
         return sorted(found, key=lambda letter: letter.died_s)
 
-    async def take(self, wanted: Callable[[Letter], bool], then: Callable[[Letter], Awaitable[None]]) -> int:
-        """Do something with the letters that are wanted and delete them; return how many."""
+    async def take(self, wanted: Callable[[Letter], bool], then: Callable[[Letter], Awaitable[None]]) -> None:
+        """Do something with the letters that are wanted and delete them."""
         async with self._looking:
             found = await self._receive_all()
             chosen = [letter for letter in found if wanted(letter)]
@@ -61,7 +61,6 @@ class DeadLetters:
             for letter in chosen:
                 await then(letter)
                 await self._call("delete_message", ReceiptHandle=letter.handle)
-        return len(chosen)
 
     async def _receive_all(self) -> list[Letter]:
         """Receive until nothing new comes: of very many the first are shown again before the last were seen."""

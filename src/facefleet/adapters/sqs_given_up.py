@@ -8,7 +8,7 @@ from facefleet.adapters.sqs_lanes import Lanes
 from facefleet.adapters.sqs_messages import Envelope, job_id_of, pointer_json, read_envelope
 from facefleet.adapters.sqs_records import Records
 from facefleet.core.faces import Page
-from facefleet.core.jobs import DeadLetter
+from facefleet.core.jobs import DeadLetter, JobState
 
 
 class GivenUp:
@@ -33,13 +33,22 @@ class GivenUp:
         return Page(items=tuple(rest[:limit]), next_after=_cursor(rest[limit - 1]) if more else None)
 
     async def redrive(self, job_ids: Sequence[str] | None) -> int:
-        """Send jobs anew (all if None), without a deadline; return how many."""
+        """Send jobs anew (all if None), without a deadline; return how many.
+
+        The letters of jobs that have ended otherwise, as of one that was withdrawn after SQS itself had moved it, go.
+        """
+        revived = 0
 
         def wanted(letter: Letter) -> bool:
             job_id = job_id_of(letter.body)
             return job_id is not None and (job_ids is None or job_id in job_ids)
 
-        return await self._dead.take(wanted, self._revive)
+        async def revive(letter: Letter) -> None:
+            nonlocal revived
+            revived += await self._revive(letter)
+
+        await self._dead.take(wanted, revive)
+        return revived
 
     async def withdraw(self, job_id: str) -> None:
         """Delete the letter of a job."""
@@ -62,12 +71,17 @@ class GivenUp:
             died_s=letter.died_s,
         )
 
-    async def _revive(self, letter: Letter) -> None:
+    async def _revive(self, letter: Letter) -> bool:
         envelope = await self._envelope(letter)
-        if envelope is not None:
-            anew = replace(envelope.revived(self._now_s()), recorded=True)
-            await self._records.resent(anew)
-            await self._lanes.send(anew.job.lane, pointer_json(anew.job.job_id))
+        if envelope is None:
+            return False
+        ended = await self._records.ending(envelope.job.job_id)
+        if ended is not None and ended.state is not JobState.DEAD:
+            return False
+        anew = replace(envelope.revived(self._now_s()), recorded=True)
+        await self._records.resent(anew)
+        await self._lanes.send(anew.job.lane, pointer_json(anew.job.job_id))
+        return True
 
     async def _envelope(self, letter: Letter) -> Envelope | None:
         try:

@@ -280,14 +280,29 @@ def test_a_real_change_is_heard_one_reading_later():
 
 
 async def test_a_response_queue_of_a_given_name_is_used_and_left(aws):
-    """`--response-queue NAME`: the only web node uses that queue, and leaves it when it ends."""
+    """`--response-queue NAME`: the only web node uses that queue, and leaves it when it ends.
+
+    The next one counts the answers to what this one sent.
+    """
     name = f"test-{uuid.uuid4().hex[:12]}"
     aws.client("sqs").create_queue(QueueName=f"{name}-answers")
     aws.client("s3").create_bucket(Bucket=name)
     async with Aws(REGION) as account, AsyncExitStack() as made:
         queues = await open_queues(account, name, lease_s=LEASE_S, max_receives=3, create=True, undo=made)
         store = Objects(f"s3://{name}", region=REGION)
-        async with SqsQueue(account, queues, store, node="n", responses=f"{name}-answers", shared=True) as queue:
+
+        def node(number):
+            return SqsQueue(account, queues, store, node=number, responses=f"{name}-answers", shared=True)
+
+        async with node("1") as queue:
             await queue.put(a_job())
             await answer_next(queue)
+            waiting = [a_job() for _ in range(2)]
+            for job in waiting:
+                await queue.put(job)
+        async with node("2") as queue, node("3") as worker:
+            for _ in waiting:
+                await answer_next(worker)
+            await queue.put(a_job())  # opens the response queue
+            await until(lambda: _finished(queue, 3))
     assert aws.client("sqs").list_queues(QueueNamePrefix=f"{name}-answers")["QueueUrls"]

@@ -73,6 +73,7 @@ class Answers:
         self._waiting: dict[str, set[asyncio.Future[Ending]]] = {}
         self._urls: dict[str, str] = {}
         self._heard: deque[str] = deque(maxlen=_REMEMBERED)
+        self._counted: deque[str] = deque(maxlen=_REMEMBERED)
         self.sent: dict[str, Sent] = {}
         self._enqueued = self._finished = 0
         self._busy_ms = 0.0
@@ -132,7 +133,9 @@ class Answers:
         """Take in how a job ended; return whether anybody here cared."""
         ours = self.sent.pop(ending.job_id, None) is not None
         self._heard.append(ending.job_id)
-        if ours and ending.state is JobState.DONE:
+        # Whoever sent it: a node of this queue name that was there before, or this one, before it was redriven.
+        if ending.state is JobState.DONE and ending.job_id not in self._counted:
+            self._counted.append(ending.job_id)
             self._finished += 1
             self._busy_ms += ending.busy_ms
         waiting = self._waiting.get(ending.job_id, ())

@@ -89,14 +89,15 @@ class SharedTotals:
 
     async def end(self, mine: Totals) -> None:
         """Write down what this node leaves, which ends; if the store is away, others do that from what it left last."""
-        if mine.enqueued:
+        if mine.enqueued or mine.finished:
             with suppress(Unavailable):
                 await self._leave(mine)
                 await self._keep(await self._kept() | {self._node: mine})
 
     async def _leave(self, mine: Totals) -> None:
         same = (mine.enqueued, mine.finished) == (self._left.enqueued, self._left.finished)
-        if mine.enqueued and not (same and mine.at_s - self._left.at_s < _AGAIN_S):
+        some = mine.enqueued or mine.finished
+        if some and not (same and mine.at_s - self._left.at_s < _AGAIN_S):
             await self._store.put(_TOTALS + self._node, json.dumps(asdict(mine)).encode())
             self._left = mine
 

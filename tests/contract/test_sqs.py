@@ -1,6 +1,7 @@
 """What only the queue on SQS promises: small messages, responses to their node, counts that are believed slowly."""
 
 import asyncio
+import gc
 import json
 import time
 import uuid
@@ -238,6 +239,34 @@ async def test_a_store_that_is_away_for_long_costs_a_request_no_attempt(bench, m
     leases = await worker.lease("w1", limit=2, wait_s=0)
     assert sorted(lease.job.job_id for lease in leases) == sorted(job.job_id for job in jobs)
     assert [lease.receives for lease in leases] == [1, 1]
+
+
+async def test_a_withdrawal_that_fails_is_no_bug_in_the_log(bench, monkeypatch):
+    """The client has gone and the store is away: the request's deadline does it."""
+    unhandled = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    asking = asyncio.create_task(bench.queue.ask(a_job(), wait_s=SOON_S))
+    await until(lambda: _sent(bench.queue))
+
+    async def away(*_):
+        raise Unavailable("The store does not answer.")
+
+    monkeypatch.setattr(bench.queue._records._store, "get", away)
+    asking.cancel()
+    await asyncio.wait([asking])
+    await until(lambda: _let_go(bench.queue))
+    del asking
+    gc.collect()
+    await asyncio.sleep(0)
+    assert unhandled == []
+
+
+async def _let_go(queue):
+    return not queue._cancelling
+
+
+async def _sent(queue):
+    return bool(queue._answers.sent)
 
 
 async def test_a_process_that_sends_nothing_knows_the_totals(bench):

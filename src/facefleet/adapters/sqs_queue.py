@@ -80,7 +80,7 @@ class SqsQueue:
             now_s=now_s,
         )
         self._totals = SharedTotals(store, node=node, now_s=now_s)
-        self._cancelling: set[asyncio.Task[bool]] = set()
+        self._cancelling: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,7 +120,7 @@ class SqsQueue:
             raise DeadlineExceeded(f"No answer within {limit_s:g} s.") from None
         except asyncio.CancelledError:
             # The client has gone and its task must end now; the withdrawal goes on without it.
-            task = asyncio.create_task(self.cancel(job.job_id), name=f"cancel-{job.job_id}")
+            task = asyncio.create_task(self._withdraw(job.job_id), name=f"cancel-{job.job_id}")
             self._cancelling.add(task)
             task.add_done_callback(self._cancelling.discard)
             raise
@@ -228,6 +228,10 @@ class SqsQueue:
         if outcome.answer is None:
             raise no_answer(outcome.state, outcome.reason)
         return outcome.answer
+
+    async def _withdraw(self, job_id: str) -> None:
+        with suppress(Unavailable):  # then the deadline does it
+            await self.cancel(job_id)
 
     async def _send(self, envelope: Envelope) -> None:
         job = envelope.job

@@ -97,9 +97,21 @@ async def test_a_look_that_failed_is_not_put_off(house, monkeypatch):
 async def test_a_photo_that_still_waits_for_its_worker_never_goes(house):
     """However short the retention: a request is never lost."""
     job_id = await house.job()
-    house.pass_time(3 * DAY_S)
+    house.pass_time(30 * DAY_S)
     await expire(house.queue, house.store, retention_days=0)
     assert house.files() == [f"inputs/{job_id}"]
+
+
+async def test_photos_that_no_job_accounts_for_go_after_retention_too(house):
+    """Called by their file names, or left by a program that was killed: they stayed for a week at least."""
+    await house.store.put("inputs/test_00.jpg", b"photo")
+    await house.store.put(f"inputs/{uuid.uuid4()}-1", b"photo")
+    house.pass_time(0.9 * DAY_S)
+    await expire(house.queue, house.store, retention_days=1)
+    assert len(house.files()) == 2
+    house.pass_time(1.1 * DAY_S)
+    assert await expire(house.queue, house.store, retention_days=1) == 2
+    assert house.files() == []
 
 
 async def test_with_retention_zero_the_photo_of_a_withdrawn_job_goes_within_the_hour(house):

@@ -4,6 +4,7 @@ Images travel by claim check: a task names keys of the store and stays under 1 K
 queue of images is slow everywhere.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
@@ -95,6 +96,9 @@ Task: TypeAlias = Annotated[Detect | Identify | Verify | Enrol | Search, Field(d
 TASK: TypeAdapter[Detect | Identify | Verify | Enrol | Search] = TypeAdapter(Task)
 
 
+_INPUT = re.compile(r"inputs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[01])?")
+
+
 def input_keys(task: Task) -> tuple[str, ...]:
     """Return the store keys of the photos a task reads."""
     return (task.source, task.target) if isinstance(task, Verify) else (task.image,)
@@ -108,6 +112,12 @@ def of_which(error: InvalidInput, place: int, photos: int) -> InvalidInput:
 def input_places(job_id: str) -> tuple[str, ...]:
     """Return every store key under which a job's photos may lie: one photo, or two numbered ones."""
     return (f"inputs/{job_id}", f"inputs/{job_id}-0", f"inputs/{job_id}-1")
+
+
+def whose_photo(key: str) -> str | None:
+    """Return the job that a photo is kept for; None if the key is no job's."""
+    found = _INPUT.fullmatch(key)
+    return None if found is None else found[1]
 
 
 def output_place(job_id: str) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 
-from facefleet.core.jobs import input_places, output_place
+from facefleet.core.jobs import input_places, output_place, whose_photo
+from facefleet.errors import NotFound
 from facefleet.ports import ObjectStore, Queue
 
 DAY_S = 86_400.0
-WEEK_S = 7 * DAY_S
 # With retention 0 an answer that nobody fetched (a job answered 202) is kept this long, or it could never be read; and
 # so is the photo of a job that ended without an answer.
 UNFETCHED_S = 3_600.0
@@ -49,9 +49,32 @@ async def expire(queue: Queue, store: ObjectStore, *, retention_days: float) -> 
     while job_ids := await queue.forget(answered_before_s=age_s):
         await store.delete([key for job_id in job_ids for key in (*input_places(job_id), output_place(job_id))])
         ended += len(job_ids)
-    # What no ended job accounts for: a photo whose job still waits must not go, and none waits for a week.
-    orphans = await clear(store, "inputs/", older_than_s=max(age_s, WEEK_S))
-    return ended + orphans + await clear(store, "outputs/", older_than_s=age_s)
+    return (
+        ended
+        + await _clear_photos(queue, store, older_than_s=max(age_s, UNFETCHED_S))
+        + await clear(store, "outputs/", older_than_s=age_s)
+    )
+
+
+async def _clear_photos(queue: Queue, store: ObjectStore, *, older_than_s: float) -> int:
+    """Delete photos that no ended job accounted for; one whose job still waits must not go, however long it waits."""
+    deleted = 0
+    async for chunk in chunks(store.keys("inputs/", older_than_s=older_than_s)):
+        gone = [key for key in chunk if not await _has_job(queue, key)]
+        await store.delete(gone)
+        deleted += len(gone)
+    return deleted
+
+
+async def _has_job(queue: Queue, key: str) -> bool:
+    job_id = whose_photo(key)
+    if job_id is None:
+        return False
+    try:
+        await queue.status(job_id)
+    except NotFound:
+        return False
+    return True
 
 
 def _kept_s(retention_days: float) -> float:

@@ -29,7 +29,7 @@ _NO_BUCKET = "NoSuchBucket"
 # How obstore calls a file of a folder until it is whole; no key may end like that.
 _HALF_WRITTEN = re.compile(r"#\d+$")
 _LONGEST_WRITE_S = 3_600.0
-_PREFIXES = frozenset({"inputs", "outputs", "crops", "jobs", "totals"})
+_OURS = frozenset({"inputs", "outputs", "crops", "jobs", "totals", "buckets", "probes", "leader"})
 
 
 class Objects:
@@ -156,7 +156,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         status = folder.stat()
-        ours = status.st_uid == os.geteuid() and {entry.name for entry in folder.iterdir()} <= _PREFIXES
+        ours = status.st_uid == os.geteuid() and {entry.name for entry in folder.iterdir()} <= _OURS
         if ours and status.st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:

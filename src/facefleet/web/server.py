@@ -15,20 +15,38 @@ from facefleet.errors import Unavailable
 # Open connections are given this long to get their answers once the server stops.
 _GRACE_S = 30
 _HEAD_S = 30.0  # from a connection, or the first byte of a later request, to the end of the request's headers
+_HEAD_BYTES = 2**16  # of its request line and headers, and of the trailers behind its body
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's, which waits for ever for the rest of a request's headers; a thousand such, and nobody gets in."""
+    """uvicorn's, with an end to the headers of a request.
+
+    It waits for them for ever: a thousand such, and nobody gets in. And it takes in as many as are sent, so that one
+    client fills the memory within the minute.
+    """
 
     _waiting: asyncio.TimerHandle | None = None
+    _outside_bodies = 0  # bytes since the request before, or the last piece of a body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
+        self._outside_bodies += len(data)
         super().data_received(data)
+        if self._outside_bodies > _HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n")
+            self.transport.close()
         self._wait_for_head()
+
+    def on_body(self, body: bytes) -> None:
+        self._outside_bodies = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._outside_bodies = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -1,7 +1,7 @@
 """What the server does below HTTP, on real sockets."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -61,3 +61,36 @@ async def test_a_slow_body_and_a_pause_between_requests_are_no_slow_headers(conn
             writer.write(b"ow")
             assert (await reader.readuntil(b"slow")).startswith(b"HTTP/1.1 200 OK")
             await asyncio.sleep(1)
+
+
+TOO_LONG = b"a" * 2**20
+TOO_MANY = b"x: 1\r\n" * 2**17
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET /" + TOO_LONG, BEGUN + TOO_LONG, BEGUN + b"\r\n" + TOO_MANY, CHUNKED + b"0\r\n" + TOO_MANY],
+    ids=["line", "header", "headers", "trailers"],
+)
+async def test_headers_without_end_are_not_taken_in(connect, head):
+    """A client that goes on and on would fill the memory."""
+    async with connect() as (reader, writer), asyncio.timeout(SOON_S):
+        writer.write(head)
+        with suppress(ConnectionError):  # what was not read takes the answer along
+            assert (await reader.read() or b"HTTP/1.1 431 ").startswith(b"HTTP/1.1 431 ")
+
+
+async def test_long_bodies_many_pieces_and_many_requests_are_no_long_headers(connect):
+    """Of a body, and of the requests before, nothing is counted."""
+    async with connect() as (reader, writer), asyncio.timeout(SOON_S):
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % 2**20 + b"a" * 2**20)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            await reader.readexactly(2**20)
+        writer.write(CHUNKED + b"1\r\na\r\n" * 2**16 + b"0\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        await reader.readexactly(2**16 + 1)
+        for _ in range(100):
+            writer.write(REQUEST[:-2] + b"x: %s\r\n\r\n" % (b"a" * 2**10))
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")

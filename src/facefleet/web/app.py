@@ -48,7 +48,6 @@ def create_app(service: Service, backing: Backing | None = None) -> FastAPI:
     uploads = Uploads(
         max_image_bytes=settings.max_image_bytes,
         max_bytes=max(_UPLOADS_BYTES, max_upload_bytes),
-        timeout_s=settings.request_timeout_s,
     )
     room = Room(service=service, uploads=uploads, metrics=metrics.Metrics())
 
@@ -68,7 +67,12 @@ def create_app(service: Service, backing: Backing | None = None) -> FastAPI:
     if backing is not None:
         app.add_middleware(Rekognition, service=service, backing=backing, uploads=uploads, metrics=room.metrics)
     app.add_middleware(problems.UnexpectedErrors)
-    app.add_middleware(guard.Guard, host=settings.host, max_upload_bytes=max_upload_bytes)
+    app.add_middleware(
+        guard.Guard,
+        host=settings.host,
+        max_upload_bytes=max_upload_bytes,
+        timeout_s=settings.request_timeout_s,
+    )
     app.add_middleware(head.HeadAsGet)
     app.add_middleware(metrics.Measured, metrics=room.metrics)
     return app

@@ -1,4 +1,4 @@
-"""What is refused before a route is chosen: foreign web pages, and bodies without end.
+"""What is refused before a route is chosen: foreign web pages, and bodies without end, be it in bytes or in time.
 
 The service has no login of its own and listens on this machine by default, so the danger is another web page in the
 user's browser. Two doors are shut (OWASP, Cross-Site Request Forgery; DNS rebinding):
@@ -9,6 +9,7 @@ user's browser. Two doors are shut (OWASP, Cross-Site Request Forgery; DNS rebin
   machine only, `Host` must therefore be an address or `localhost`, never a name that somebody else can point here.
 """
 
+import asyncio
 import ipaddress
 from urllib.parse import urlsplit
 
@@ -29,12 +30,14 @@ class Guard:
     Args:
         host: the address the service listens on.
         max_upload_bytes: longest body of a form, or of a call of the Rekognition interface.
+        timeout_s: time to send a body.
     """
 
-    def __init__(self, app: ASGIApp, *, host: str, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, host: str, max_upload_bytes: int, timeout_s: float) -> None:
         self._app = app
         self._local_only = is_loopback(host)
         self._max_upload_bytes = max_upload_bytes
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -74,10 +77,19 @@ class Guard:
         max_bytes = self._max_upload_bytes if has_photos else _MAX_OTHER_BYTES
         announced = headers.get("content-length", "0")
         left = max_bytes
+        more = True
+        ends_s = asyncio.get_running_loop().time() + self._timeout_s
 
         async def limited() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, more
+            if not more:
+                return await receive()  # which comes when the client hangs up
+            try:
+                async with asyncio.timeout_at(ends_s):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408, f"The body did not arrive within {self._timeout_s:g} s.") from error
+            more = message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0 or (announced.isdecimal() and int(announced) > max_bytes):
                 raise HTTPException(413, f"The body is too long; at most {max_bytes:,} bytes are read here.")

@@ -2,10 +2,9 @@
 
 `python-multipart` finds the parts; they stay in memory, since a photo is at most some MiB and goes to the store at
 once. Starlette's own form parser spools each file to disk through a thread and has no limit on a file. Bounded here:
-bytes a photo, bytes of all uploads in progress together, parts a form, and the time a sender may take.
+bytes a photo, bytes of all uploads in progress together, and parts a form; the time a sender may take is in `guard`.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,13 +40,11 @@ class Uploads:
     Args:
         max_image_bytes: longest photo.
         max_bytes: of all uploads in progress together; who comes then is told to try again.
-        timeout_s: time to send a form.
     """
 
-    def __init__(self, *, max_image_bytes: int, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, *, max_image_bytes: int, max_bytes: int) -> None:
         self._max_image_bytes = max_image_bytes
         self._left = max_bytes
-        self._timeout_s = timeout_s
 
     @asynccontextmanager
     async def photos(self, request: Request, *fields: str) -> AsyncIterator[list[bytes]]:
@@ -97,16 +94,12 @@ class Uploads:
         """Hand over all bytes of a body, and count them as in progress until the block ends."""
         taken = 0
         try:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    async for chunk in request.stream():
-                        taken += len(chunk)
-                        self._left -= len(chunk)
-                        if self._left < 0:
-                            raise Overloaded("Too many photos are being sent at this moment; try again.")
-                        take(chunk)
-            except TimeoutError as error:
-                raise HTTPException(408, f"The photo did not arrive within {self._timeout_s:g} s.") from error
+            async for chunk in request.stream():
+                taken += len(chunk)
+                self._left -= len(chunk)
+                if self._left < 0:
+                    raise Overloaded("Too many photos are being sent at this moment; try again.")
+                take(chunk)
             yield
         finally:
             self._left += taken

@@ -161,23 +161,31 @@ async def test_a_long_json_body_is_refused(client):
     said(await client.post("/v1/collections", json={"collection_id": "x" * 100_000}), 413, "ContentTooLarge")
 
 
-async def test_a_sender_that_stops_sending_is_let_go(photo):
+@pytest.mark.parametrize(
+    ("path", "kind", "begun"),
+    [
+        ("/v1/detect", "multipart/form-data; boundary=b", b"--b\r\n"),
+        ("/v1/collections", "application/json", b'{"collection_id":'),
+    ],
+)
+async def test_a_sender_that_stops_sending_is_let_go(path, kind, begun):
     """408 after the time for a request, so that idle senders do not pile up."""
     service = make_service(request_timeout_s=0.05)
     stopped = asyncio.Event()
 
     async def stalling():
-        yield b"--b\r\n"
+        yield begun
         await stopped.wait()
 
-    async with client_of(service) as client:
-        said(await post(client, stalling()), 408, "RequestTimeout")
+    async with client_of(service) as client, asyncio.timeout(20):
+        response = await client.post(path, content=stalling(), headers={"content-type": kind})
+        said(response, 408, "RequestTimeout")
 
 
 async def test_uploads_in_progress_are_bounded_together_and_free_their_room(client, photo):
     """What one photo took is there for the next one."""
     room = client._transport.app.state.room
-    object.__setattr__(room, "uploads", Uploads(max_image_bytes=200_000, max_bytes=len(photo) + 500, timeout_s=5))
+    object.__setattr__(room, "uploads", Uploads(max_image_bytes=200_000, max_bytes=len(photo) + 500))
     for _ in range(3):
         assert (await client.post("/v1/detect", files={"image": ("p.jpg", photo)})).status_code == 200
     response = await client.post("/v1/verify", files={"source": ("p.jpg", photo), "target": ("q.jpg", photo)})

@@ -9,6 +9,8 @@ from starlette.staticfiles import StaticFiles
 
 router = APIRouter(include_in_schema=False)
 
+# The pages lie where `/static` does not reach: there they would come without the policy below, for any page to frame.
+_PAGES = Path(__file__).parent / "pages"
 _STATIC = Path(__file__).parent / "static"
 # Only our own files run, nothing is loaded from or sent to anywhere else, and no other page may frame these.
 _OWN = (
@@ -20,14 +22,14 @@ _OWN = (
 @router.get("/")
 async def page() -> FileResponse:
     """Return the page for uploading a photo."""
-    return FileResponse(_STATIC / "index.html", headers=_headers("style-src 'self'; img-src 'self'"))
+    return FileResponse(_PAGES / "index.html", headers=_headers("style-src 'self'; img-src 'self'"))
 
 
 @router.get("/docs")
 async def docs() -> FileResponse:
     """Return Swagger UI for `/openapi.json`; it writes style attributes and shows pictures it has made itself."""
     headers = _headers("style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:")
-    return FileResponse(_STATIC / "docs.html", headers=headers)
+    return FileResponse(_PAGES / "docs.html", headers=headers)
 
 
 def mount(app: FastAPI) -> None:

@@ -1,11 +1,14 @@
 """What is refused at the door, and what every answer carries."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stand_in import client_of, make_service, said
+
+from facefleet.web import page
 
 URL = "/v1/collections"
 NEW = {"collection_id": "x"}
@@ -93,14 +96,22 @@ async def test_answers_are_neither_guessed_at_nor_kept(client):
 @pytest.mark.parametrize("path", ["/", "/docs"])
 async def test_pages_load_nothing_from_elsewhere_and_run_no_inline_script(client, path):
     """And every file they name is there."""
-    page = await client.get(path)
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    policy = page.headers["content-security-policy"]
+    shown = await client.get(path)
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    policy = shown.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in policy
-    assert "://" not in page.text
-    for name in [part.split('"')[0] for tag in ('src="', 'href="') for part in page.text.split(tag)[1:]]:
+    assert "://" not in shown.text
+    for name in [part.split('"')[0] for tag in ('src="', 'href="') for part in shown.text.split(tag)[1:]]:
         assert (await client.get(name)).status_code == 200, name
+
+
+async def test_no_page_comes_without_its_policy(client):
+    """Framed by a foreign page, clicks meant for that one would enrol and delete here."""
+    for file in (Path(page.__file__).parent / "static").iterdir():
+        response = await client.get(f"/static/{file.name}")
+        assert response.status_code == 200
+        assert not response.headers["content-type"].startswith("text/html"), file.name
 
 
 async def test_the_interface_is_described_with_its_answers_and_errors(client):

@@ -102,6 +102,23 @@ def test_collections_that_come_late_take_back_nothing_that_was_said(browser, pro
     page.close()
 
 
+def test_the_page_fits_a_phone_whatever_the_names(browser, program, astronaut):
+    """Of 255 characters without a place to break, as names may be."""
+    long = "W" * 255
+    page = opened(browser, viewport={"width": 360, "height": 740})
+    page.goto(program.url)
+    page.request.post(f"{program.url}/v1/collections", data={"collection_id": long})
+    page.reload()
+    page.select_option("#collection", long)
+    send(page, astronaut)
+    page.fill("#person", long)
+    page.click("#enrol button")
+    page.locator("#message", has_text="is enrolled").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.request.delete(f"{program.url}/v1/collections/{long}")
+    page.close()
+
+
 def test_the_page_fits_a_phone(browser, program, astronaut):
     """Nothing is cut off at 360 pixels, before and after a photo."""
     page = opened(browser, viewport={"width": 360, "height": 740})

@@ -102,6 +102,21 @@ def test_collections_that_come_late_take_back_nothing_that_was_said(browser, pro
     page.close()
 
 
+def test_all_collections_are_listed(page, program):
+    """Of a thousand and more; else the page would search the first one for want of `default`."""
+
+    def listing(route):
+        names, after = (["default"], None) if "after=b" in route.request.url else (["a", "b"], "b")
+        items = [{"collection_id": name, "persons": 0} for name in names]
+        route.fulfill(json={"items": items, "next_after": after})
+
+    page.route("**/v1/collections?*", listing)
+    page.reload()
+    page.locator("#collection option", has_text="default").wait_for(state="attached")
+    assert page.locator("#collection option").count() == 3
+    assert page.input_value("#collection") == "default"
+
+
 def test_the_page_fits_a_phone_whatever_the_names(browser, program, astronaut):
     """Of 255 characters without a place to break, as names may be."""
     long = "W" * 255

@@ -40,11 +40,20 @@ function form(file) {
   return data;
 }
 
+const collection = () => by("collection").value || "default";
+
+/** List all collections: in place of one that were left out the first of the others would be searched. */
 async function fillCollections() {
-  const { body } = await call("/v1/collections?limit=1000");
-  const chosen = by("collection").value || "default";
+  const items = [];
+  const query = new URLSearchParams({ limit: 1000 });
+  for (let after = ""; after !== null; query.set("after", after)) {
+    const { body } = await call(`/v1/collections?${query}`);
+    items.push(...body.items);
+    after = body.next_after;
+  }
+  const chosen = collection();
   by("collection").replaceChildren(
-    ...body.items.map(({ collection_id: id, persons }) => new Option(`${id} (${persons} enrolled)`, id, false, id === chosen)),
+    ...items.map(({ collection_id: id, persons }) => new Option(`${id} (${persons} enrolled)`, id, false, id === chosen)),
   );
 }
 
@@ -61,7 +70,7 @@ async function identify(file) {
 
 /** Have a photo recognised, show the answer, return how many faces it has. */
 async function look(file) {
-  const query = new URLSearchParams({ collection: by("collection").value || "default" });
+  const query = new URLSearchParams({ collection: collection() });
   const { body } = await call(`/v1/identify?${query}`, { method: "POST", body: form(file), signal: state.pending.signal });
   await show(file, body);
   return body.faces.length;

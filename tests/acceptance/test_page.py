@@ -117,6 +117,20 @@ def test_all_collections_are_listed(page, program):
     assert page.input_value("#collection") == "default"
 
 
+def test_a_page_that_was_open_before_the_service_is_of_use(browser, program, astronaut):
+    """What it could not be told then it asks for with the first photo."""
+    page = opened(browser)
+    page.route("**/v1/collections?*", lambda route: route.abort(), times=1)
+    page.goto(program.url)
+    page.locator("#message", has_text="cannot be reached").wait_for()
+    send(page, astronaut)
+    page.fill("#person", "Eileen Collins")
+    page.click("#enrol button")
+    page.locator("#message", has_text="enrolled").wait_for()
+    assert page.input_value("#collection") == "default"
+    page.close()
+
+
 def test_the_page_fits_a_phone_whatever_the_names(browser, program, astronaut):
     """Of 255 characters without a place to break, as names may be."""
     long = "W" * 255

@@ -70,6 +70,7 @@ async function identify(file) {
 
 /** Have a photo recognised, show the answer, return how many faces it has. */
 async function look(file) {
+  if (by("collection").length === 0) await fillCollections(); // the service was away when the page was opened
   const query = new URLSearchParams({ collection: collection() });
   const { body } = await call(`/v1/identify?${query}`, { method: "POST", body: form(file), signal: state.pending.signal });
   await show(file, body);
@@ -80,7 +81,7 @@ async function enrol(event) {
   event.preventDefault();
   const person = by("person").value;
   await doing(`Enrolling ${person}…`, async () => {
-    const path = `/v1/collections/${encodeURIComponent(by("collection").value)}/faces`;
+    const path = `/v1/collections/${encodeURIComponent(collection())}/faces`;
     const { status } = await call(`${path}?${new URLSearchParams({ person })}`, { method: "POST", body: form(state.file) });
     by("enrol").reset();
     await fillCollections();

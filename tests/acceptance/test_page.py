@@ -102,6 +102,17 @@ def test_collections_that_come_late_take_back_nothing_that_was_said(browser, pro
     page.close()
 
 
+def test_a_double_click_enrols_once(page, astronaut_again):
+    """And says that it did, not that it was done before."""
+    send(page, astronaut_again)
+    page.fill("#person", "Twice Clicked")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if "person=" in request.url else None)
+    page.dblclick("#enrol button")
+    page.locator("#message", has_text="Twice Clicked is enrolled").wait_for()
+    assert len(sent) == 1
+
+
 def test_all_collections_are_listed(page, program):
     """Of a thousand and more; else the page would search the first one for want of `default`."""
 

@@ -79,6 +79,7 @@ async function look(file) {
 
 async function enrol(event) {
   event.preventDefault();
+  if (document.body.classList.contains("busy")) return; // a second click, which would be told of the first one's photo
   const person = by("person").value;
   await doing(`Enrolling ${person}…`, async () => {
     const path = `/v1/collections/${encodeURIComponent(collection())}/faces`;

@@ -30,9 +30,10 @@ from facefleet.web.rekognition.app import Rekognition
 from facefleet.web.rekognition.call import Backing
 from facefleet.web.room import Room
 
-# A form holds two photos at the most; the rest is part headers and boundaries.
-_PHOTOS_A_FORM = 2
-_FORM_BYTES = 2**16
+# A form holds two photos at the most, a call of the Rekognition interface has them in base64, four bytes for three; the
+# rest is part headers and boundaries, or names.
+_PHOTOS_A_BODY = 2
+_REST_BYTES = 2**16
 # All uploads in progress together. 100 clients with photos of 5 MiB find room; ten thousand do not fill the memory.
 _UPLOADS_BYTES = 512 * 2**20
 
@@ -44,7 +45,7 @@ def create_app(service: Service, backing: Backing | None = None) -> FastAPI:
         backing: what the Rekognition interface needs; None serves version 1 alone.
     """
     settings = service.settings
-    max_upload_bytes = _PHOTOS_A_FORM * settings.max_image_bytes + _FORM_BYTES
+    max_upload_bytes = _PHOTOS_A_BODY * settings.max_image_bytes * 4 // 3 + _REST_BYTES
     uploads = Uploads(
         max_image_bytes=settings.max_image_bytes,
         max_bytes=max(_UPLOADS_BYTES, max_upload_bytes),

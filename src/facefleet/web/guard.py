@@ -73,7 +73,7 @@ class Guard:
         return None
 
     def _limited(self, receive: Receive, headers: Headers) -> Receive:
-        has_photos = headers.get("content-type", "").startswith("multipart/") or "x-amz-target" in headers
+        has_photos = headers.get("content-type", "").lower().startswith("multipart/") or "x-amz-target" in headers
         max_bytes = self._max_upload_bytes if has_photos else _MAX_OTHER_BYTES
         announced = headers.get("content-length", "0")
         left = max_bytes

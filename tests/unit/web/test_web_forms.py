@@ -100,6 +100,13 @@ async def test_no_form_is_our_fault(client, head, rest, cut):
     assert (await post(client, body)).status_code in (400, 422)
 
 
+async def test_a_form_is_known_whatever_the_case_of_its_type(client, photo):
+    """RFC 9110, 8.3.1: media types are compared without it; a photo is longer than what is no form may be."""
+    body = b'--b\r\nContent-Disposition: form-data; name="image"; filename="p"\r\n\r\n' + photo + b"\r\n--b--\r\n"
+    assert len(body) > 2**16
+    assert (await post(client, body, "Multipart/Form-Data; boundary=b")).status_code == 200
+
+
 async def test_a_boundary_of_any_length_is_survived(client):
     """RFC 2046 allows 70 characters."""
     said(await post(client, b"x", f"multipart/form-data; boundary={'b' * 5000}"), 400, "InvalidInput")

@@ -172,6 +172,36 @@ def test_a_tiff_of_endless_tiles_is_refused():
         sniff(data)
 
 
+def fractions(size: int) -> bytes:
+    """A TIFF of 8 x 8 pixels, which is EXIF too, whose resolution is all the fractions there is room for."""
+    pixels = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 200)]
+    layout = [(277, 3, 1, 1), (278, 4, 1, 8), (279, 4, 1, 64), (282, 5, (size - 200) // 8, 200), (296, 3, 1, 2)]
+    tags = [struct.pack("<HHII", *tag) for tag in pixels + layout]
+    return (struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + b"".join(tags)).ljust(size, b"a")
+
+
+def test_a_resolution_of_a_million_fractions_is_not_read(tmp_path):
+    """Not of a TIFF, nor of a JPEG in pieces that Pillow joins: each would hold up a web node for half a minute."""
+    image = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(image, "JPEG")
+    exif = fractions(8 << 20)
+    pieces = [b"Exif\0\0" + exif[at : at + 65_000] for at in range(0, len(exif), 65_000)]
+    segments = b"".join(struct.pack(">HH", 0xFFE1, len(piece) + 2) + piece for piece in pieces)
+    (tmp_path / "fractions.jpeg").write_bytes(b"\xff\xd8" + segments + image.getvalue()[20:])
+    (tmp_path / "fractions.tiff").write_bytes(fractions(8 << 20))
+    lines, _ = read_all([tmp_path / "fractions.jpeg", tmp_path / "fractions.tiff"])
+    assert "(64, 64, 3)" in lines[0]  # broken metadata is forgiven
+    assert "This file begins like TIFF but is" in lines[1]
+
+
+def test_a_tiff_of_endless_tags_is_refused():
+    """Each is a warning of Pillow's, 40 µs: a megabyte of them would hold up a web node for two seconds."""
+    tags = 50_000
+    entries = b"".join(struct.pack("<HHII", 1000 + tag % 60_000, 1, 1_000_000, 16) for tag in range(tags))
+    with pytest.raises(InvalidImage, match="50,000 tags, more than 4,096; save"):
+        sniff(struct.pack("<2sHIH", b"II", 42, 8, tags) + entries + bytes(1 << 20))
+
+
 def test_tags_that_share_their_bytes_do_not_multiply(tmp_path):
     """A block of EXIF whose every tag points at the same megabytes is not copied once a tag."""
     tags, shared_bytes = 500, 4 << 20

@@ -20,11 +20,12 @@ from PIL import (  # imported for their entries in Image.OPEN; asking for a miss
     Image,
     JpegImagePlugin,  # noqa: F401
     PngImagePlugin,  # noqa: F401
-    TiffImagePlugin,
+    TiffImagePlugin,  # noqa: F401
     WebPImagePlugin,  # noqa: F401
 )
 
 from facefleet.errors import ImageTooLarge, InvalidImage
+from facefleet.vision.tiff import check_directory
 from facefleet.vision.webp import stored_size
 
 READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
@@ -51,9 +52,6 @@ DAMAGED = (
 _MAX_READS = 50_000
 
 _KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-
-# Pillow makes an object of each strip or tile, 2 µs a piece, as soon as it opens a TIFF.
-_MAX_TIFF_PARTS = 100_000
 
 # A worker has one inference thread; decoders that start their own would take the neighbours' cores.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -157,25 +155,12 @@ def _is_avif(data: bytes) -> bool:
 def _open(data: bytes, kind: str) -> Image.Image:
     try:
         if kind == "TIFF":
-            _check_parts(data)
+            check_directory(data)
         return Image.open(_BoundedReads(data), formats=(kind,))
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"The header of this {kind} promises more pixels than any photo has.") from error
     except DAMAGED as error:
         raise _unreadable_header(kind) from error
-
-
-def _check_parts(data: bytes) -> None:
-    big_tiff = data[2:3] == b"\x2b"
-    directory = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if big_tiff else 8])
-    file = io.BytesIO(data)
-    file.seek(directory.next)
-    directory.load(file)
-    parts = max(len(directory.get(tag, ())) for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.TILEOFFSETS))
-    if parts > _MAX_TIFF_PARTS:
-        raise InvalidImage(
-            f"This TIFF is in {parts:,} parts, more than {_MAX_TIFF_PARTS:,}; save it anew with larger strips."
-        )
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from PIL import (  # imported for their entries in Image.OPEN; asking for a miss
 )
 
 from facefleet.errors import ImageTooLarge, InvalidImage
+from facefleet.vision.jpeg import check_exif
 from facefleet.vision.tiff import check_directory
 from facefleet.vision.webp import stored_size
 
@@ -156,6 +157,8 @@ def _open(data: bytes, kind: str) -> Image.Image:
     try:
         if kind == "TIFF":
             check_directory(data)
+        elif kind == "JPEG":
+            check_exif(data)
         return Image.open(_BoundedReads(data), formats=(kind,))
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"The header of this {kind} promises more pixels than any photo has.") from error

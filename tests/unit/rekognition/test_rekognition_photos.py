@@ -76,6 +76,12 @@ def test_what_is_no_photo_is_refused(refused, data):
     assert refused("detect_faces", Image={"Bytes": data}) == "InvalidImageFormatException"
 
 
+def test_nobody_is_told_to_send_what_would_be_refused(rekognition):
+    """Only the two formats are named, not those of version 1."""
+    with pytest.raises(rekognition.exceptions.InvalidImageFormatException, match=r"send one as JPEG or PNG\."):
+        rekognition.detect_faces(Image={"Bytes": b"no photo"})
+
+
 @pytest.mark.parametrize(("size", "allowed"), [(5 * MIB - 1, True), (5 * MIB, True), (5 * MIB + 1, False)])
 def test_five_mebibytes_can_be_sent(rekognition, refused, size, allowed):
     """One byte below, at and above the limit; boto3 lets all pass."""

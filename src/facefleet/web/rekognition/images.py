@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from facefleet.errors import ImageTooLarge, InvalidImage, NotFound
-from facefleet.vision.formats import check_size, sniff
+from facefleet.vision.formats import READABLE, check_size, sniff
 from facefleet.web.rekognition.call import Call
 from facefleet.web.rekognition.members import Image, S3Object
 from facefleet.web.rekognition.refusals import Refusal, invalid
@@ -70,7 +70,8 @@ def _check(data: bytes, *, max_pixels: int) -> None:
     except ImageTooLarge as error:
         raise Refusal("ImageTooLargeException", error.detail) from error
     except InvalidImage as error:
-        raise Refusal("InvalidImageFormatException", f"Request has invalid image format. {error.detail}") from error
+        detail = error.detail.replace(READABLE, "JPEG or PNG")  # version 1 reads more
+        raise Refusal("InvalidImageFormatException", f"Request has invalid image format. {detail}") from error
     if info.format not in _FORMATS:
         raise Refusal(
             "InvalidImageFormatException", f"Request has invalid image format: {info.format}; send JPEG or PNG."

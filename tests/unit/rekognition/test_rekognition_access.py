@@ -1,5 +1,6 @@
 """Who may call: signatures, scopes, collections; and what boto3 is told when it may not."""
 
+import base64
 import datetime as dt
 import json
 import urllib.error
@@ -365,6 +366,13 @@ def test_a_paging_token_is_good_for_one_listing_and_a_day(rekognition, studio, r
         studio.clock.ahead_s = 0.0
     for name in names:
         rekognition.delete_collection(CollectionId=name)
+
+
+def test_a_paging_token_names_no_collection(studio):
+    """A key that is for one collection is given tokens which end at others."""
+    token = studio.tokens().make("collections", "somebody-elses")
+    assert b"somebody" not in base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    assert studio.tokens().read("collections", token) == "somebody-elses"
 
 
 def test_timestamps_are_numbers(rekognition, collection):

@@ -1,18 +1,19 @@
-"""Paging tokens: opaque, signed, good for one listing and for a day.
+"""Paging tokens: sealed, good for one listing and for a day.
 
-A token holds the last item seen and when it ends, and a MAC over that and over what is listed. It cannot be made up,
-nor used for another collection, nor kept. Tokens are short, but not always within Rekognition's 255 characters: an item
+A token holds the last item seen and when it ends, encrypted and bound to what is listed (AES-SIV, RFC 5297). It cannot
+be made up, nor used for another collection, nor kept, nor read: the last item may be a collection that the caller's key
+may not know of. Tokens are short, but not always within Rekognition's 255 characters: an item
 whose name takes more than 170 bytes makes a longer one, which is accepted in spite of the limit.
 """
 
 import base64
 import binascii
-import hashlib
-import hmac
 import struct
 from collections.abc import Callable
 from typing import Annotated
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from pydantic import StringConstraints
 
 from facefleet.web.rekognition.members import Members
@@ -21,7 +22,6 @@ from facefleet.web.rekognition.refusals import Refusal
 LIFETIME_S = 86_400
 # As long as the longest name there may be makes it: 255 characters of four bytes.
 _MAX_CHARACTERS = 1500
-_MAC_BYTES = 16
 _ENDS = struct.Struct(">I")
 
 NextToken = Annotated[str, StringConstraints(max_length=_MAX_CHARACTERS)]
@@ -42,7 +42,7 @@ class PagingTokens:
     """
 
     def __init__(self, key: bytes, *, now_s: Callable[[], float]) -> None:
-        self._key = key
+        self._cipher = AESSIV(key)
         self._now_s = now_s
 
     def make(self, listing: str, after: str | None) -> str | None:
@@ -54,7 +54,8 @@ class PagingTokens:
         if after is None:
             return None
         text = _ENDS.pack(int(self._now_s()) + LIFETIME_S) + after.encode()
-        return base64.urlsafe_b64encode(self._mac(listing, text) + text).decode().rstrip("=")
+        sealed = self._cipher.encrypt(text, [listing.encode()])
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def read(self, listing: str, token: str | None) -> str | None:
         """Return the item to continue behind.
@@ -65,19 +66,13 @@ class PagingTokens:
         if token is None:
             return None
         try:
-            data = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError) as error:
+            sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            text = self._cipher.decrypt(sealed, [listing.encode()])
+        except (binascii.Error, ValueError, InvalidTag) as error:
             raise _refused() from error
-        mac, text = data[:_MAC_BYTES], data[_MAC_BYTES:]
-        if len(text) < _ENDS.size or not hmac.compare_digest(mac, self._mac(listing, text)):
-            raise _refused()
         if _ENDS.unpack_from(text)[0] <= self._now_s():
             raise _refused()
         return text[_ENDS.size :].decode()
-
-    def _mac(self, listing: str, text: bytes) -> bytes:
-        name = hashlib.sha256(listing.encode()).digest()
-        return hmac.new(self._key, name + text, hashlib.sha256).digest()[:_MAC_BYTES]
 
 
 def _refused() -> Refusal:

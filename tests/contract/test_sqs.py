@@ -220,6 +220,19 @@ async def test_neighbours_of_a_suspect_are_kept_and_not_counted_twice(bench):
     assert taken == [suspect.job.job_id]
 
 
+async def test_what_a_worker_gives_back_at_its_end_others_have_at_once(bench):
+    """Though one of them is not its own any more."""
+    for _ in range(3):
+        await bench.queue.put(a_job())
+    lanes = bench.elsewhere._lanes
+    taken = await lanes.take(3, wait_s=0)
+    lanes.keep(taken)
+    await lanes.delete(taken[0].lane, taken[0].handle)
+    await lanes.close()
+    assert len(await bench.queue.lease("w2", limit=1, wait_s=0)) == 1
+    assert len(await bench.queue.lease("w2", limit=1, wait_s=0)) == 1
+
+
 async def test_a_store_that_is_away_for_long_costs_a_request_no_attempt(bench, monkeypatch):
     """Nor is it moved to the dead letters behind our back; whoever has it keeps it until the store is there again."""
     jobs = [a_job() for _ in range(2)]

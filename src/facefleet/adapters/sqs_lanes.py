@@ -116,9 +116,7 @@ class Lanes:
         """Wait for the polls under way and give back what they and earlier ones brought."""
         polled = await asyncio.gather(*self._polls.values(), return_exceptions=True)
         brought = [message for messages in polled if isinstance(messages, list) for message in messages]
-        with suppress(Unavailable):
-            for message in [*self._stock, *brought]:
-                await self.hide(message.lane, message.handle, 0)
+        await asyncio.gather(*(self._give_back(message) for message in [*self._stock, *brought]))
 
     def resource(self, lane: Lane) -> str:
         """Return the name of a lane's queue for a sentence."""
@@ -138,6 +136,10 @@ class Lanes:
     def _collect(self) -> None:
         for lane in [lane for lane, poll in self._polls.items() if poll.done()]:
             self._stock += self._polls.pop(lane).result()
+
+    async def _give_back(self, message: Message) -> None:
+        with suppress(Unavailable):  # then its lease runs out
+            await self.hide(message.lane, message.handle, 0)
 
     async def _renewed(self, message: Message) -> Message | None:
         """Return a message that stays hidden for most of a term, None if it cannot be had."""

@@ -1,5 +1,7 @@
 """What all nodes of an SQS queue have sent and heard of is known for good, though each node's object expires."""
 
+from dataclasses import replace
+
 import pytest
 
 from facefleet.adapters.objects import Objects
@@ -107,6 +109,16 @@ async def test_a_node_that_slept_and_goes_on_is_not_counted_twice(site):
     assert await site.known_later() == 950
     await site.pass_time(8 * 24, (lives, 300))
     assert await site.known_later() == 950
+
+
+async def test_how_long_requests_have_waited_is_known_though_nothing_changes(site):
+    """No worker is there yet: a controller elsewhere that takes them for new puts off its order."""
+    sends, counts = site.node("sends"), site.node("counts")
+    sent_s = site.now_s
+    for _ in range(10):
+        await sends.add(replace(site.totals(3), finished=0, oldest_s=sent_s))
+        assert (await counts.add(Totals(at_s=site.now_s))).oldest_s == sent_s
+        site.now_s += 5
 
 
 async def test_what_one_wrote_down_and_another_overwrote_is_written_again(site):

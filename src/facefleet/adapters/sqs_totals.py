@@ -97,7 +97,8 @@ class SharedTotals:
     async def _leave(self, mine: Totals) -> None:
         same = (mine.enqueued, mine.finished) == (self._left.enqueued, self._left.finished)
         some = mine.enqueued or mine.finished
-        if some and not (same and mine.at_s - self._left.at_s < _AGAIN_S):
+        # Where jobs wait and nothing changes, others still hear how old they are.
+        if some and not (same and mine.oldest_s is None and mine.at_s - self._left.at_s < _AGAIN_S):
             await self._store.put(_TOTALS + self._node, json.dumps(asdict(mine)).encode())
             self._left = mine
 

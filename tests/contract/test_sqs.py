@@ -102,6 +102,32 @@ async def _dropped(logs, count):
     return sum(entry["event"].startswith("response dropped") for entry in logs) == count
 
 
+async def test_answers_that_expired_while_a_node_was_stopped_are_looked_up(aws, bench, monkeypatch):
+    """It counts them, and does not take their jobs for waiting ever after."""
+    job, later = a_job(), a_job()
+    await bench.queue.put(job)
+    url, call = response_url(aws, bench.queue), bench.queue._aws.call
+
+    async def stopped(service, operation, resource, **parameters):
+        if operation == "receive_message" and parameters["QueueUrl"] == url:
+            raise Unavailable("Stopped.")
+        return await call(service, operation, resource, **parameters)
+
+    with monkeypatch.context() as stop, structlog.testing.capture_logs() as logs:
+        stop.setattr(bench.queue._aws, "call", stopped)
+        await until(lambda: _away(logs))
+        await answer_next(bench.elsewhere)
+        aws.client("sqs").purge_queue(QueueUrl=url)
+        await bench.elapse(61)
+    await bench.queue.put(later)
+    await until(lambda: _finished(bench.queue, 1))
+    assert set(bench.queue._answers.sent) == {later.job_id}
+
+
+async def _away(logs):
+    return any(entry["event"] == "responses away" for entry in logs)
+
+
 async def test_a_node_deletes_its_response_queue(aws):
     """It is made at the first request and goes with the node."""
     async with sqs_queue_bench(aws) as bench:

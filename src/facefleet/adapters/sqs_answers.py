@@ -19,7 +19,7 @@ import structlog
 from facefleet.adapters.aws import Aws
 from facefleet.adapters.aws_errors import AwsRefusal
 from facefleet.adapters.sqs_messages import Ending, ending_json, ending_of, read_ending
-from facefleet.adapters.sqs_names import find, open_response_queue
+from facefleet.adapters.sqs_names import RESPONSE_RETENTION_S, find, open_response_queue
 from facefleet.adapters.sqs_records import Records
 from facefleet.adapters.sqs_totals import Totals
 from facefleet.core.jobs import Job, JobState
@@ -36,6 +36,8 @@ _INLINE_BYTES = 200_000
 _ALIVE = "facefleet-alive"
 _ALIVE_EVERY_S = 600.0
 _ORPHAN_S = 3_600.0
+# Records read at a time.
+_LOOKED_UP = 100
 # Ended jobs that this node still knows by their ids.
 _REMEMBERED = 1_000
 _GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
@@ -194,10 +196,14 @@ class Answers:
             log.info("response dropped: its node is gone", queue=name)
 
     async def _listen(self) -> None:
-        failures, alive_s = 0, self._now_s()
+        failures, alive_s, heard_s = 0, self._now_s(), self._now_s()
         while True:
             try:
                 await self._receive()
+                now_s = self._now_s()
+                if now_s - heard_s > RESPONSE_RETENTION_S:  # stopped, or SQS was away: responses have expired
+                    await self._catch_up()
+                heard_s = now_s
                 if not self._shared and self._now_s() - alive_s > _ALIVE_EVERY_S:
                     alive_s = self._now_s()
                     await self._aws.call(
@@ -209,6 +215,7 @@ class Answers:
                 log.warning("responses away", queue=self.name, error=error.detail)
                 await asyncio.sleep(backoff_s(failures, random=random.random()))  # noqa: S311
                 if isinstance(error, AwsRefusal) and error.code in _GONE:  # deleted by hand, or swept while we hung
+                    heard_s = 0.0  # what it held is lost
                     with suppress(Unavailable):
                         await self._open()
 
@@ -227,6 +234,15 @@ class Answers:
         if messages:
             entries = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(messages)]
             await self._aws.call("sqs", "delete_message_batch", self._resource, QueueUrl=self._url, Entries=entries)
+
+    async def _catch_up(self) -> None:
+        """Look up how the jobs ended whose responses were lost."""
+        job_ids = list(self.sent)
+        for start in range(0, len(job_ids), _LOOKED_UP):
+            looked_up = job_ids[start : start + _LOOKED_UP]
+            for ending in await asyncio.gather(*(self._records.ending(job_id) for job_id in looked_up)):
+                if ending is not None:
+                    self.heard(ending)
 
     async def _take_in(self, text: str) -> None:
         try:

@@ -20,7 +20,7 @@ _ABSENT = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 # AWS's longest: a dead letter waits for a person.
 _DEAD_RETENTION_S = 14 * 86_400
 # AWS's shortest: an answer whose client has left is nobody's.
-_RESPONSE_RETENTION_S = 60
+RESPONSE_RETENTION_S = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +81,7 @@ async def find(aws: Aws, name: str) -> str | None:
 
 async def open_response_queue(aws: Aws, name: str, *, tags: dict[str, str]) -> str:
     """Return the URL of a response queue, made if absent."""
-    attributes = {"MessageRetentionPeriod": str(_RESPONSE_RETENTION_S)}
+    attributes = {"MessageRetentionPeriod": str(RESPONSE_RETENTION_S)}
     return await find(aws, name) or await _make(aws, name, attributes, tags=tags, undo=None)
 
 

@@ -6,6 +6,7 @@ photo that is named one by one, or in a CSV, is always sent and judged by the se
 
 import csv
 import os
+import stat
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -126,11 +127,20 @@ def _one_person(root: Path, person: str) -> Source:
         folders[:] = _shown(folders)
         skipped += [(folder / one, "a link") for one in folders if (folder / one).is_symlink()]
         for file in (folder / one for one in _shown(files)):
-            if file.suffix.lower() in PHOTO_SUFFIXES:
-                photos.append(NamedPhoto(file=file, person=person))
-            else:
+            if file.suffix.lower() not in PHOTO_SUFFIXES:
                 skipped.append((file, "no photo by its name"))
+            elif _may_never_end(file):
+                skipped.append((file, "a pipe, socket or device"))
+            else:
+                photos.append(NamedPhoto(file=file, person=person))
     return Source(root=root, photos=tuple(photos), skipped=tuple(skipped))
+
+
+def _may_never_end(file: Path) -> bool:
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return False  # read like a photo it is rejected, with the reason
 
 
 def _shown(names: Iterable[str]) -> list[str]:

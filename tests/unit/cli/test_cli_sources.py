@@ -73,6 +73,17 @@ def test_folders_that_are_not_gone_into_are_reported(tmp_path, monkeypatch):
     }
 
 
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    """A pipe that nobody writes to would be read for ever; a link to nowhere is said to be unreadable, as a photo."""
+    touch(tmp_path, "Ada/1.jpg")
+    os.mkfifo(tmp_path / "Ada/2.jpg")
+    (tmp_path / "Ada/3.jpg").symlink_to("/dev/zero")
+    (tmp_path / "Ada/4.jpg").symlink_to(tmp_path / "gone.jpg")
+    source = sources.read(tmp_path, None)
+    assert found(source) == [("Ada/1.jpg", "Ada"), ("Ada/4.jpg", "Ada")]
+    assert [reason for _, reason in source.skipped] == ["a pipe, socket or device"] * 2
+
+
 @pytest.mark.parametrize("path", ["a" * 300, "a" * 300 + "/b.csv"])
 def test_what_the_system_refuses_to_look_at_is_a_usage_error(tmp_path, path):
     """No traceback for a name that is too long or a folder that is closed."""

@@ -45,9 +45,9 @@ class Drawing:
             outputs = {photos[0]: out}
         else:
             raise Failure(f"--draw {out}: pictures are written as {', '.join(_SUFFIXES)}; give the file such a name.")
-        originals = {photo.resolve() for photo in (*photos, *sources)}
+        originals = {_inode(photo) for photo in (*photos, *sources)}
         for painted in outputs.values():
-            if painted.resolve() in originals:
+            if painted.exists() and _inode(painted) in originals:
                 raise Failure(f"--draw {out} would overwrite the photo {painted}; name another file or folder.")
         return cls(outputs)
 
@@ -74,6 +74,15 @@ class Drawing:
         except OSError as error:
             raise Failure(f"{out} cannot be written: {error.strerror}.") from error
         tables.say(f"Wrote {out}.")
+
+
+def _inode(file: Path) -> tuple[int, int] | None:
+    """Return what is the same for all names of a file, None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _in_folder(folder: Path, photos: Sequence[Path]) -> dict[Path, Path]:

@@ -158,6 +158,16 @@ def test_a_drawing_that_cannot_be_is_refused_before_anything_is_sent(service, st
     assert (album / "ada.png").read_bytes() == photo(RED)
 
 
+def test_a_photo_is_not_overwritten_under_another_name(service, album):
+    """A hard link is the same file."""
+    (album / "same.png").hardlink_to(album / "ada.png")
+    for photos in (["detect", "ada.png"], ["verify", "ada.png", "both.png"]):
+        ran = service(*photos, "--draw", "same.png")
+        assert ran.returncode == 2
+        assert "would overwrite the photo same.png" in ran.stderr
+    assert (album / "ada.png").read_bytes() == photo(RED)
+
+
 def test_detect_finds_without_naming(service, album):
     """A row a face with box and confidence; no collection is needed."""
     rows = table(service("detect", "both.png", "wall.png").stdout)

@@ -38,7 +38,7 @@ def print_table(
         narrow: shorter rows, shown where those do not fit; that is said.
     """
     shown = [[harmless(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():  # None: it is closed, and what is printed is lost
         for row in (columns, *shown):
             typer.echo("\t".join(row))
         return

@@ -69,6 +69,15 @@ def everything_of(terminal):
     return b"".join(parts).decode()
 
 
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["detect", "both.png"]])
+def test_where_stdout_is_closed_nothing_is_printed(stand_in, album, command):
+    """`facefleet status >&-` is for its exit status."""
+    words = [sys.executable, "-m", "facefleet", *command, "--url", stand_in.url]
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *words]
+    ran = subprocess.run(closed, cwd=album, stderr=subprocess.PIPE, text=True, check=False, timeout=150)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_on_a_terminal_the_table_is_for_people(stand_in, album):
     """Lines are drawn, names in brackets are no markup, and no name can send commands to the terminal."""
     name = "[red]\x1b[2J.png"

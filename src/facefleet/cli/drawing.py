@@ -60,6 +60,7 @@ class Drawing:
 
         Raises:
             Failure: the file cannot be written.
+            InvalidInput: the picture cannot be, in its format.
         """
         if photo not in self.outputs:
             return

@@ -14,7 +14,7 @@ from facefleet.cli.drawing import Drawing
 from facefleet.cli.examples import examples
 from facefleet.cli.exits import ExitStatus, Failure, ends_the_run
 from facefleet.cli.options import AsJson, AtOnce, Url, read_photo
-from facefleet.errors import FacefleetError, InvalidImage
+from facefleet.errors import FacefleetError, InvalidImage, InvalidInput
 
 if TYPE_CHECKING:
     from facefleet.cli.client import Client
@@ -140,9 +140,14 @@ def verify(
     else:
         verdict = "the same person" if answer["same"] else "not the same person"
         typer.echo(f"{verdict}: similarity {answer['similarity']:.1f}, threshold {answer['threshold']:g}")
-    drawing.write(
-        target, answer["target"], lambda face: (f"{face['similarity']:.1f}", face["similarity"] >= answer["threshold"])
-    )
+    try:
+        drawing.write(target, answer["target"], lambda face: _match(face, answer["threshold"]))
+    except InvalidInput as error:
+        raise Failure(f"{target}: {error.detail}", ExitStatus.REFUSED) from error
+
+
+def _match(face: dict[str, Any], threshold: float) -> tuple[str, bool]:
+    return f"{face['similarity']:.1f}", face["similarity"] >= threshold
 
 
 def _read(photo: Path) -> bytes:
@@ -182,7 +187,11 @@ def _recognise(
                 if as_json:
                     tables.print_json({"photo": str(photo)} | answer)
                 rows += _rows(photo, answer["faces"], question)
-                drawing.write(photo, answer["faces"], question.label)
+                try:
+                    drawing.write(photo, answer["faces"], question.label)
+                except InvalidInput as error:
+                    refused = True
+                    tables.complain(f"{photo}: {error.detail}")
     finally:
         if rows and not as_json:
             tables.print_table(question.columns, rows, long=("photo", "person", "others"))

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from facefleet.core.faces import Box, Pixels
-from facefleet.errors import BrokenInvariant
+from facefleet.errors import BrokenInvariant, InvalidInput
 
 _GOOD, _OTHER = (46, 204, 113), (255, 179, 0)  # RGB: green and amber, told apart with any colour vision
 _INK = (16, 16, 16)
@@ -21,6 +21,8 @@ _TEXT_OF_FACE = 0.2  # text height over box width
 _MIN_TEXT_OF_PHOTO, _MAX_TEXT_OF_PHOTO = 1 / 50, 1 / 16  # of the photo's shorter side
 _MIN_TEXT_PX = 9
 _LINE_OF_PHOTO = 1 / 300
+# The longest side that a format holds: jmorecfg.h of libjpeg, encode.h of libwebp, pnglibconf.h of libpng.
+_MOST_PX = {".jpg": 65_500, ".jpeg": 65_500, ".png": 1_000_000, ".webp": 16_383}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,17 @@ def paint(photo: Pixels, marks: Sequence[Mark]) -> Pixels:
 
 
 def encode(photo: Pixels, suffix: str) -> bytes:
-    """Encode (H, W, 3) uint8 RGB as the format of this file name suffix, such as `.jpg`."""
+    """Encode (H, W, 3) uint8 RGB as the format of this file name suffix, such as `.jpg`.
+
+    Raises:
+        InvalidInput: the format holds no picture of that size.
+    """
+    height, width = photo.shape[:2]
+    most_px = _MOST_PX[suffix.lower()]
+    if max(height, width) > most_px:
+        raise InvalidInput(
+            f"A picture of {width:,} x {height:,} pixels cannot be drawn as {suffix}, which ends at {most_px:,} a side."
+        )
     done, data = cv2.imencode(suffix.lower(), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
     if not done:
         raise BrokenInvariant(f"The picture could not be encoded as {suffix}.")

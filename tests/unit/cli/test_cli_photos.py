@@ -177,6 +177,18 @@ def test_a_photo_is_not_overwritten_under_another_name(service, album):
     assert (album / "ada.png").read_bytes() == photo(RED)
 
 
+def test_a_picture_that_its_format_cannot_hold_is_named_and_stops_no_other(service, album):
+    """JPEG ends at 65,500 pixels a side, WebP at 16,383."""
+    (album / "long.png").write_bytes(photo(RED, *[BLACK] * 4_100, side_px=16))
+    ran = service("detect", "long.png", "ada.png", "--draw", "drawn")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("facefleet: long.png: ")
+    assert [row["photo"] for row in table(ran.stdout)] == ["long.png", "ada.png"]
+    assert [file.name for file in (album / "drawn").iterdir()] == ["ada.jpg"]
+    ran = service("verify", "ada.png", "long.png", "--draw", "found.webp")
+    assert ran.stderr.startswith("facefleet: long.png: ")
+
+
 def test_detect_finds_without_naming(service, album):
     """A row a face with box and confidence; no collection is needed."""
     rows = table(service("detect", "both.png", "wall.png").stdout)

@@ -18,6 +18,7 @@ class Drawing:
     """The file that each photo is painted to; empty without `--draw`."""
 
     outputs: Mapping[Path, Path] = field(default_factory=dict)
+    _piped: dict[Path, bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
     def plan(cls, out: Path | None, photos: Sequence[Path], *, sources: Sequence[Path] = ()) -> "Drawing":
@@ -51,6 +52,17 @@ class Drawing:
                 raise Failure(f"--draw {out} would overwrite the photo {painted}; name another file or folder.")
         return cls(outputs)
 
+    def read(self, photo: Path) -> bytes:
+        """Return a photo's bytes; those of a pipe, which is read once, are kept until they are painted.
+
+        Raises:
+            InvalidImage: as `read_photo` does.
+        """
+        data = read_photo(photo)
+        if photo in self.outputs and not photo.is_file():
+            self._piped[photo] = data
+        return data
+
     def write(self, photo: Path, faces: Sequence[Mapping[str, Any]], label: Callable[[Any], tuple[str, bool]]) -> None:
         """Paint the faces of one photo.
 
@@ -68,7 +80,8 @@ class Drawing:
 
         out = self.outputs[photo]
         labels = [label(face) for face in faces]
-        data = picture(read_photo(photo), [face["box"] for face in faces], labels, out.suffix)
+        original = self._piped.pop(photo, None) or read_photo(photo)
+        data = picture(original, [face["box"] for face in faces], labels, out.suffix)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_bytes(data)

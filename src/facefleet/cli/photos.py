@@ -133,7 +133,7 @@ def verify(
     """Say whether two photos show the same person."""
     drawing = Drawing.plan(draw, [target], sources=[source])
     with connect(url) as client:
-        photos = {"source": _read(source), "target": _read(target)}
+        photos = {"source": _read(source, read_photo), "target": _read(target, drawing.read)}
         answer = client.ask("/v1/verify", photos, threshold=threshold)
     if as_json:
         tables.print_json({"source_photo": str(source), "target_photo": str(target)} | answer)
@@ -150,9 +150,9 @@ def _match(face: dict[str, Any], threshold: float) -> tuple[str, bool]:
     return f"{face['similarity']:.1f}", face["similarity"] >= threshold
 
 
-def _read(photo: Path) -> bytes:
+def _read(photo: Path, read: Callable[[Path], bytes]) -> bytes:
     try:
-        return read_photo(photo)
+        return read(photo)
     except InvalidImage as error:
         raise Failure(f"{photo}: {error.detail}", ExitStatus.REFUSED) from error
 
@@ -177,7 +177,12 @@ def _recognise(
     refused = False
     try:
         with connect(url) as client:
-            for photo, answer in _answers(client, question.path, photos, jobs, query):
+
+            def ask(photo: Path) -> dict[str, Any]:
+                answer: dict[str, Any] = client.ask(question.path, {"image": drawing.read(photo)}, **query)
+                return answer
+
+            for photo, answer in _answers(client, ask, photos, jobs):
                 if isinstance(answer, FacefleetError):
                     refused = True
                     tables.complain(f"{photo}: {answer.detail}")
@@ -200,20 +205,19 @@ def _recognise(
 
 
 def _answers(
-    client: "Client", path: str, photos: Sequence[Path], jobs: int, query: dict[str, Any]
+    client: "Client", ask: Callable[[Path], dict[str, Any]], photos: Sequence[Path], jobs: int
 ) -> Generator[tuple[Path, dict[str, Any] | FacefleetError]]:
     """Yield each photo with its answer, or with why it was refused; raises only what concerns every photo."""
 
-    def ask(photo: Path) -> dict[str, Any] | FacefleetError:
+    def answer(photo: Path) -> dict[str, Any] | FacefleetError:
         try:
-            answer: dict[str, Any] = client.ask(path, {"image": read_photo(photo)}, **query)
+            return ask(photo)
         except FacefleetError as error:
             if ends_the_run(error):
                 raise
             return error
-        return answer
 
-    with closing(client.each(ask, photos, at_once=jobs)) as answers:
+    with closing(client.each(answer, photos, at_once=jobs)) as answers:
         yield from answers
 
 

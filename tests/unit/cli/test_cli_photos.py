@@ -189,6 +189,19 @@ def test_a_picture_that_its_format_cannot_hold_is_named_and_stops_no_other(servi
     assert ran.stderr.startswith("facefleet: long.png: ")
 
 
+@pytest.mark.parametrize("arguments", [["identify", "-c", "staff"], ["verify", "ada.png"]])
+def test_a_photo_from_a_pipe_is_drawn(service, album, arguments):
+    """`identify <(convert …) --draw out.png`: what is read once is there no second time."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as pipe:
+        pipe.write((album / "ada.png").read_bytes())
+    ran = service(*arguments, f"/dev/fd/{reader}", "--draw", "out.png", pass_fds=[reader])
+    os.close(reader)
+    assert ran.returncode == 0, ran.stderr
+    with Image.open(album / "out.png") as drawn:
+        assert drawn.size == (80, 80)
+
+
 def test_detect_finds_without_naming(service, album):
     """A row a face with box and confidence; no collection is needed."""
     rows = table(service("detect", "both.png", "wall.png").stdout)

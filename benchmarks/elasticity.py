@@ -3,7 +3,7 @@
     python benchmarks/elasticity.py [--trace FILE] [--fresh] [--jobs 2]
 
 Some seeds choose which objectives of ours are set against each other rule; others, which were never looked at before,
-give every figure (`elasticity_cells.SEEDS`). Takes about eight hours of processor time; each row is kept in
+give every figure (`elasticity_cells.SEEDS`). Takes about nine hours of processor time; each row is kept in
 benchmarks/elasticity.json as soon as it is measured, and a second run adds what is missing.
 """
 

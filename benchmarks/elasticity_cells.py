@@ -34,7 +34,7 @@ FEW: dict[str, dict[str, Sequence[int]]] = {
     "report": {
         "usual": range(1701, 1704),
         "spiky": range(1901, 1904),
-        "trickle": range(1801, 1804),
+        "trickle": range(2001, 2004),
         "single": range(1704, 1710),
         "azure": range(1904, 1910),
     },
@@ -133,7 +133,7 @@ SETTINGS = {
         loose="5",
         # Every look takes its time to simulate.
         seeds=FEW,
-        trickle_h={"choose": 5.0, "report": 12.0},
+        trickle_h={"choose": 12.0, "report": 12.0},
     ),
 }
 

@@ -73,6 +73,16 @@ def test_a_rule_that_no_candidate_is_no_worse_than_is_missed(elasticity, row):
     assert elasticity.missed(row) == ["naive"]
 
 
+def test_a_rule_is_reached_by_an_objective_that_was_reported_for_another(elasticity, row):
+    """Naive is reached by 5 s, which the choosing seeds speak against; what was not reported does not count."""
+    assert elasticity.unreached(row) == ["naive"]
+    row["ours"]["5"] = {"choose": measured(99.0, 1e6)["choose"], "report": measured(1.0, 1000.0)["report"]}
+    assert elasticity.missed(row) == ["naive"]
+    assert elasticity.unreached(row) == []
+    del row["ours"]["5"]["report"]
+    assert elasticity.unreached(row) == ["naive"]
+
+
 def test_the_tables_name_what_is_missed_and_what_is_possible(elasticity, row):
     """With the clairvoyant's share of what naive pays, the least by chance and the reference."""
     text = elasticity.tables({"cloud": [row]})

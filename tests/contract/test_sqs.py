@@ -280,6 +280,24 @@ async def test_a_store_that_is_away_for_long_costs_a_request_no_attempt(bench, m
     assert [lease.receives for lease in leases] == [1, 1]
 
 
+async def test_a_lease_is_kept_while_the_store_is_away(bench, monkeypatch):
+    """Its worker waits for the photo, which is in the same store as the records; nobody else gets the job meanwhile."""
+    await bench.queue.put(a_job())
+    (lease,) = await bench.elsewhere.lease("w1", limit=1, wait_s=0)
+
+    async def away(_):
+        raise Unavailable("The store does not answer.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(bench.elsewhere._records._store, "get", away)
+        for _ in range(3):
+            await bench.elapse(LEASE_S / 3)
+            assert await bench.elsewhere.extend([lease]) == [lease]
+        await bench.elapse(LEASE_S / 3)
+    assert await bench.queue.lease("w2", limit=1, wait_s=0) == []
+    await bench.elsewhere.finish(lease, Answer(job_id=lease.job.job_id, body=b"{}"), busy_ms=1)
+
+
 async def test_a_withdrawal_that_fails_is_no_bug_in_the_log(bench, monkeypatch):
     """The client has gone and the store is away: the request's deadline does it."""
     unhandled = []

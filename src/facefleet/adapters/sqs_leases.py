@@ -163,9 +163,11 @@ class Leases:
         await self._conclude(message, envelope, await self.records.end(ending))
 
     async def _extend(self, lease: Lease) -> bool:
-        if await self.records.ending(lease.job.job_id) is not None:
-            return False
-        return await self._still_ours(lease)
+        try:
+            ended = await self.records.ending(lease.job.job_id) is not None
+        except Unavailable:  # to let it run out until the store is back would count as an attempt that failed
+            ended = False
+        return not ended and await self._still_ours(lease)
 
     async def _still_ours(self, lease: Lease) -> bool:
         """Return whether nobody else has received the message; if so it stays hidden for another term."""

@@ -15,6 +15,7 @@ from emulated_aws import REGION
 from facefleet.adapters.aws import Aws
 from facefleet.adapters.objects import Objects
 from facefleet.adapters.sqs_counts import Reading, Steady
+from facefleet.adapters.sqs_messages import ending_of
 from facefleet.adapters.sqs_names import REQUEST_BYTES, open_queues
 from facefleet.adapters.sqs_queue import SqsQueue
 from facefleet.core.jobs import Answer, Detect, Enrol, Job, JobState
@@ -187,6 +188,16 @@ async def test_a_withdrawn_job_that_sqs_itself_gave_up_is_not_done_after_all(ben
     assert (await queue.status(job.job_id)).state is JobState.CANCELLED
     assert await bench.elsewhere.lease("w1", limit=1, wait_s=0) == []
     assert (await queue.dead_letters(limit=2)).items == ()
+
+
+async def test_a_dead_letter_of_an_earlier_version_is_not_taken_for_purged(bench):
+    """Its record does not say when it died."""
+    job, queue = a_job(), bench.queue
+    await queue.put(job)
+    await queue._records.end(ending_of(job, JobState.DEAD, receives=MAX_RECEIVES, reason="Its workers died."))
+    assert (await queue.status(job.job_id)).state is JobState.DEAD
+    assert await queue.cancel(job.job_id)
+    assert (await queue.status(job.job_id)).state is JobState.CANCELLED
 
 
 async def test_a_look_at_very_many_dead_letters_ends(aws, bench, monkeypatch):

@@ -258,9 +258,10 @@ class SqsQueue:
     async def _ending(self, job_id: str) -> Ending | None:
         """Return how a job ended; a purge ends what was given up before it once more."""
         ending = await self._records.ending(job_id)
-        if ending is None or ending.state is not JobState.DEAD or ending.died_s > await self._records.purged_s():
+        if ending is None or ending.state is not JobState.DEAD:
             return ending
-        return replace(ending, state=JobState.CANCELLED)
+        purged = 0.0 < ending.died_s <= await self._records.purged_s()
+        return replace(ending, state=JobState.CANCELLED) if purged else ending
 
     async def _look(self, job_id: str) -> JobStatus:
         ending = await self._ending(job_id)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import os
 import time
 import uuid
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ from facefleet.adapters.sqs_names import REQUEST_BYTES, open_queues
 from facefleet.adapters.sqs_queue import SqsQueue
 from facefleet.core.jobs import Answer, Detect, Enrol, Job, JobState
 from facefleet.errors import Unavailable
+from facefleet.usecases.housekeeping import DAY_S, expire
 
 SOON_S = 60.0
 
@@ -198,6 +200,21 @@ async def test_a_dead_letter_of_an_earlier_version_is_not_taken_for_purged(bench
     assert (await queue.status(job.job_id)).state is JobState.DEAD
     assert await queue.cancel(job.job_id)
     assert (await queue.status(job.job_id)).state is JobState.CANCELLED
+
+
+async def test_the_photo_of_a_job_that_was_purged_goes_after_retention(bench, tmp_path):
+    """No record says that the job has ended, so the queue never comes to forget it."""
+    store, jobs = Objects(tmp_path.as_uri()), [a_job() for _ in range(2)]
+    for job in jobs:
+        photo = tmp_path / "inputs" / job.job_id
+        await store.put(f"inputs/{job.job_id}", b"photo")
+        os.utime(photo, (time.time() - 3 * DAY_S,) * 2)
+    await bench.queue.put(jobs[0])
+    await bench.queue.purge()
+    await bench.elapse(1)
+    await bench.queue.put(jobs[1])
+    assert await expire(bench.queue, store, retention_days=1) == 1
+    assert [key async for key in store.keys("inputs/")] == [f"inputs/{jobs[1].job_id}"]
 
 
 async def test_a_look_at_very_many_dead_letters_ends(aws, bench, monkeypatch):

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 
-from facefleet.core.jobs import input_places, output_place, whose_photo
+from facefleet.core.jobs import JobState, input_places, output_place, whose_photo
 from facefleet.errors import NotFound
 from facefleet.ports import ObjectStore, Queue
 
@@ -16,6 +16,8 @@ CHUNK = 500
 # more often where the retention is short.
 LOOK_S = 3_600.0
 _LOOKS = 24
+# Nobody reads the photo any more. A queue need not record such an end, and then has nothing to forget: SQS a purge.
+_UNREAD = frozenset({JobState.CANCELLED, JobState.EXPIRED})
 
 
 class Expiry:
@@ -60,21 +62,20 @@ async def _clear_photos(queue: Queue, store: ObjectStore, *, older_than_s: float
     """Delete photos that no ended job accounted for; one whose job still waits must not go, however long it waits."""
     deleted = 0
     async for chunk in chunks(store.keys("inputs/", older_than_s=older_than_s)):
-        gone = [key for key in chunk if not await _has_job(queue, key)]
+        gone = [key for key in chunk if not await _is_needed(queue, key)]
         await store.delete(gone)
         deleted += len(gone)
     return deleted
 
 
-async def _has_job(queue: Queue, key: str) -> bool:
+async def _is_needed(queue: Queue, key: str) -> bool:
     job_id = whose_photo(key)
     if job_id is None:
         return False
     try:
-        await queue.status(job_id)
+        return (await queue.status(job_id)).state not in _UNREAD
     except NotFound:
         return False
-    return True
 
 
 def _kept_s(retention_days: float) -> float:

@@ -131,6 +131,17 @@ async def _away(logs):
     return any(entry["event"] == "responses away" for entry in logs)
 
 
+async def test_an_answer_that_was_looked_up_and_comes_after_all_is_counted_once(bench):
+    """However many were looked up before its turn in the response queue came."""
+    endings = [ending_of(a_job(), JobState.DONE, busy_ms=1) for _ in range(1_500)]
+    for ending in [*endings, *endings]:
+        bench.queue._answers.heard(ending)
+    assert (await bench.queue.counts()).finished_total == len(endings)
+    await bench.elapse(3600)
+    bench.queue._answers.heard(ending_of(a_job(), JobState.DONE, busy_ms=1))
+    assert len(bench.queue._answers._counted) <= 1_000
+
+
 async def test_a_node_deletes_its_response_queue(aws):
     """It is made at the first request and goes with the node."""
     async with sqs_queue_bench(aws) as bench:

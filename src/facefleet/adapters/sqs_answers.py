@@ -38,7 +38,7 @@ _ALIVE_EVERY_S = 600.0
 _ORPHAN_S = 3_600.0
 # Records read at a time.
 _LOOKED_UP = 100
-# Ended jobs that this node still knows by their ids.
+# Ended jobs that this node still knows by their ids; more, until none can come a second time from the response queue.
 _REMEMBERED = 1_000
 _GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
@@ -75,7 +75,7 @@ class Answers:
         self._waiting: dict[str, set[asyncio.Future[Ending]]] = {}
         self._urls: dict[str, str] = {}
         self._heard: deque[str] = deque(maxlen=_REMEMBERED)
-        self._counted: deque[str] = deque(maxlen=_REMEMBERED)
+        self._counted: dict[str, float] = {}  # when, oldest first
         self.sent: dict[str, Sent] = {}
         self._enqueued = self._finished = 0
         self._busy_ms = 0.0
@@ -137,14 +137,23 @@ class Answers:
         self._heard.append(ending.job_id)
         # Whoever sent it: a node of this queue name that was there before, or this one, before it was redriven.
         if ending.state is JobState.DONE and ending.job_id not in self._counted:
-            self._counted.append(ending.job_id)
-            self._finished += 1
-            self._busy_ms += ending.busy_ms
+            self._count(ending)
         waiting = self._waiting.get(ending.job_id, ())
         for future in waiting:
             if not future.done():
                 future.set_result(ending)
         return ours or bool(waiting)
+
+    def _count(self, ending: Ending) -> None:
+        now_s = self._now_s()
+        while len(self._counted) >= _REMEMBERED:
+            oldest, counted_s = next(iter(self._counted.items()))
+            if now_s - counted_s <= 2 * RESPONSE_RETENTION_S:
+                break
+            del self._counted[oldest]
+        self._counted[ending.job_id] = now_s
+        self._finished += 1
+        self._busy_ms += ending.busy_ms
 
     async def tell(self, name: str, ending: Ending) -> None:
         """Send how a job ended to the node whose response queue has this name; a node that is gone needs no answer."""

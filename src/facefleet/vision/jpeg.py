@@ -16,10 +16,6 @@ from facefleet.errors import InvalidImage
 # 15 MiB file could take an hour (libjpeg-turbo's own advice, "Two Issues with the JPEG Standard", is to count).
 MAX_SCANS = 100
 
-# One is what cameras write. Pillow joins them as it opens the file, copying what it has each time: 24,000 take 15 s.
-# Further pictures behind the first, which have their own, are counted too: telling them apart would not be safe.
-MAX_EXIF_PIECES = 100
-
 _SOI, _SOS, _EOI = 0xD8, 0xDA, 0xD9
 # Inside entropy-coded data 0xFF is followed by a stuffed 0x00 or a restart marker (ITU-T T.81, B.1.1.5).
 _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
@@ -37,19 +33,6 @@ def check_scans(data: bytes) -> None:
     if scans > MAX_SCANS:
         raise InvalidImage(
             f"This JPEG is stored in {scans} passes, more than {MAX_SCANS}; save the photo anew as an ordinary JPEG."
-        )
-
-
-def check_exif(data: bytes) -> None:
-    """Refuse a JPEG whose EXIF is in so many pieces that opening it would take seconds.
-
-    Raises:
-        InvalidImage: more than `MAX_EXIF_PIECES`.
-    """
-    pieces = data.count(b"Exif\0\0")
-    if pieces > MAX_EXIF_PIECES:
-        raise InvalidImage(
-            f"This JPEG has EXIF in {pieces:,} places, more than {MAX_EXIF_PIECES}; save the photo anew without it."
         )
 
 

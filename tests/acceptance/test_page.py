@@ -83,6 +83,21 @@ def test_an_empty_file_is_explained(page):
     page.locator("#message", has_text="empty.jpg is empty").wait_for()
 
 
+def test_a_photo_that_is_dropped_beside_the_box_is_taken_too(page):
+    """The browser would open it in place of the page; letters dropped on the name are its own."""
+    dropped = """([kind, place]) => {
+        const data = new DataTransfer()
+        if (kind === 'file') data.items.add(new File([], 'dropped.jpg')); else data.setData('text/plain', 'Eileen')
+        const options = { dataTransfer: data, bubbles: true, cancelable: true }
+        const events = ['dragover', 'drop'].map((name) => new DragEvent(name, options))
+        events.forEach((event) => document.querySelector(place).dispatchEvent(event))
+        return events.map((event) => event.defaultPrevented)
+    }"""
+    assert page.evaluate(dropped, ["file", "header h1"]) == [True, True]
+    page.locator("#message", has_text="dropped.jpg is empty").wait_for()
+    assert page.evaluate(dropped, ["text", "#person"]) == [False, False]
+
+
 def test_collections_that_come_late_take_back_nothing_that_was_said(browser, program):
     """Whoever is quicker than the list of collections still reads what was wrong with the file."""
     page = opened(browser)

@@ -170,10 +170,19 @@ function take(list) {
   else if (files.length > 0) say(`${files[0].name || "The file"} is empty; choose another photo.`, { wrong: true });
 }
 
+// A photo may be dropped anywhere: beside the box the browser would open it in place of this page.
 const drop = by("drop");
-drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
-drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-drop.addEventListener("drop", (event) => {
+const holdsFiles = (event) => event.dataTransfer.types.includes("Files");
+document.addEventListener("dragover", (event) => {
+  if (!holdsFiles(event)) return; // letters, for the name
+  event.preventDefault();
+  drop.classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (event.relatedTarget === null) drop.classList.remove("over"); // it has left the page
+});
+document.addEventListener("drop", (event) => {
+  if (!holdsFiles(event)) return;
   event.preventDefault();
   drop.classList.remove("over");
   take(event.dataTransfer.files);

@@ -157,6 +157,24 @@ def test_a_page_that_was_open_before_the_service_is_of_use(browser, program, ast
     page.close()
 
 
+def test_a_photo_that_waits_for_the_collections_gives_way_to_the_next_one(browser, program, astronaut):
+    """Were both sent, the answer to the first could come last, and stand under the second."""
+    page, held, sent = opened(browser), [], []
+    page.route("**/v1/collections?*", lambda route: route.abort(), times=1)
+    page.goto(program.url)
+    page.locator("#message", has_text="cannot be reached").wait_for()
+    page.route("**/v1/collections?*", lambda route: held.append(route))  # noqa: PLW0108 playwright looks at its code
+    page.on("request", lambda request: sent.append(request.url) if "/v1/identify" in request.url else None)
+    for _ in range(2):
+        with page.expect_request("**/v1/collections?*"):
+            send(page, astronaut)
+    for route in held:
+        route.continue_()
+    page.locator("#message", has_text="One face").wait_for()
+    assert len(sent) == 1
+    page.close()
+
+
 def test_the_page_fits_a_phone_whatever_the_names(browser, program, astronaut):
     """Of 255 characters without a place to break, as names may be."""
     long = "W" * 255

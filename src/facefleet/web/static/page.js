@@ -70,9 +70,10 @@ async function identify(file) {
 
 /** Have a photo recognised, show the answer, return how many faces it has. */
 async function look(file) {
+  const { signal } = state.pending; // of this photo, whatever is sent while the collections are asked for
   if (by("collection").length === 0) await fillCollections(); // the service was away when the page was opened
   const query = new URLSearchParams({ collection: collection() });
-  const { body } = await call(`/v1/identify?${query}`, { method: "POST", body: form(file), signal: state.pending.signal });
+  const { body } = await call(`/v1/identify?${query}`, { method: "POST", body: form(file), signal });
   await show(file, body);
   return body.faces.length;
 }

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -196,7 +196,10 @@ def _skipped(source: sources.Source) -> Counter[tuple[str, str]]:
 
 
 def _kind(file: Path) -> str:
-    return "folder" if file.is_dir() else f"{file.suffix.lower() or 'nameless'} file"
+    with suppress(OSError):  # of a closed folder the names may be known, and no more
+        if file.is_dir():
+            return "folder"
+    return f"{file.suffix.lower() or 'nameless'} file"
 
 
 def _document(collection: str, source: sources.Source, tally: Tally, took_s: float, *, created: bool) -> dict[str, Any]:

@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from squares import BLACK, BLUE, GREEN, RED, SMALL_PX, photo
+
+from facefleet.cli.enrol import _skipped
+from facefleet.cli.sources import Source
 
 
 @pytest.fixture
@@ -192,3 +196,10 @@ def test_a_service_that_goes_away_ends_the_run(stand_in, tmp_path):
     assert json.loads(out)["rejected"] == []
     assert "photos left" in err
     assert "facefleet up" in err
+
+
+def test_a_skipped_file_that_cannot_be_looked_at_is_counted_all_the_same():
+    """The names in a folder may be readable and no more; a closed one fares as this name does, but not as root."""
+    hidden = Path("a" * 300 + ".txt")
+    source = Source(root=Path(), photos=(), skipped=((hidden, "no photo by its name"),))
+    assert _skipped(source) == {("no photo by its name", ".txt file"): 1}

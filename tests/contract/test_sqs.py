@@ -228,6 +228,16 @@ async def test_the_photo_of_a_job_that_was_purged_goes_after_retention(bench, tm
     assert [key async for key in store.keys("inputs/")] == [f"inputs/{jobs[1].job_id}"]
 
 
+async def test_a_job_whose_message_sqs_has_dropped_is_not_said_to_wait_for_ever(bench):
+    """Nor is its photo kept for ever, which only a job that waits may need."""
+    job = a_job()
+    await bench.queue.put(job)
+    await bench.elapse(13 * DAY_S)
+    assert (await bench.elsewhere.status(job.job_id)).state is JobState.QUEUED
+    await bench.elapse(2 * DAY_S)
+    assert (await bench.elsewhere.status(job.job_id)).state is JobState.EXPIRED
+
+
 async def test_a_look_at_very_many_dead_letters_ends(aws, bench, monkeypatch):
     """It takes longer than SQS hides the first of them, which it then shows again."""
     url = bench.queue._queues.dead

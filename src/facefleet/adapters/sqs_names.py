@@ -17,8 +17,8 @@ from facefleet.core.jobs import Lane
 # What a request may weigh: the course's limit, and a claim check never needs more.
 REQUEST_BYTES = 1024
 _ABSENT = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
-# AWS's longest: a dead letter waits for a person.
-_DEAD_RETENTION_S = 14 * 86_400
+# AWS's longest: a dead letter waits for a person. Of one that SQS itself moved it counts from when the job was sent.
+DEAD_RETENTION_S = 14 * 86_400
 # AWS's shortest: an answer whose client has left is nobody's.
 RESPONSE_RETENTION_S = 60
 
@@ -53,7 +53,7 @@ async def open_queues(
         )
     dead_name = await _dead_letters_of(aws, name, requests) or f"{name}-dead"
     dead = await find(aws, dead_name) or await _make(
-        aws, dead_name, {"MessageRetentionPeriod": str(_DEAD_RETENTION_S)}, undo=undo
+        aws, dead_name, {"MessageRetentionPeriod": str(DEAD_RETENTION_S)}, undo=undo
     )
     # Jobs are given up by whoever receives them once too often, with reason and notice to the client; the redrive
     # policy is the net beneath, for a message that kills even that.

@@ -20,7 +20,7 @@ from facefleet.adapters.sqs_given_up import GivenUp
 from facefleet.adapters.sqs_lanes import Lanes
 from facefleet.adapters.sqs_leases import Leases
 from facefleet.adapters.sqs_messages import Ending, Envelope, ending_of, envelope_json, pointer_json
-from facefleet.adapters.sqs_names import REQUEST_BYTES, Queues
+from facefleet.adapters.sqs_names import DEAD_RETENTION_S, REQUEST_BYTES, Queues
 from facefleet.adapters.sqs_records import Records
 from facefleet.adapters.sqs_totals import SharedTotals
 from facefleet.core.faces import Page
@@ -276,6 +276,8 @@ class SqsQueue:
         holder, purged_s = await asyncio.gather(self._records.holder(job_id), self._records.purged_s())
         if envelope.sent_s <= purged_s:
             return ending_of(envelope.job, JobState.CANCELLED).status()
+        if self._now_s() - envelope.sent_s > DEAD_RETENTION_S:  # its message is in no queue any more
+            return ending_of(envelope.job, JobState.EXPIRED).status()
         if holder is not None:
             return ending_of(envelope.job, JobState.IN_FLIGHT, receives=holder.receives).status()
         late = envelope.too_late(self._now_s(), envelope.sent_s)

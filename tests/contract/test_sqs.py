@@ -329,6 +329,26 @@ async def test_a_store_that_is_away_for_long_costs_a_request_no_attempt(bench, m
     assert [lease.receives for lease in leases] == [1, 1]
 
 
+async def test_a_request_whose_records_alone_cannot_be_read_holds_up_no_other(bench, monkeypatch):
+    """Its attempts are used up; kept for the next call, it would be all that a worker ever tries."""
+    jobs, worker = [a_job() for _ in range(2)], bench.elsewhere
+    await bench.queue.put(jobs[0])
+    store = worker._records._store
+    get = store.get
+
+    async def denied(key):
+        if key.endswith(jobs[0].job_id):
+            raise Unavailable("The permission for it is missing.")
+        return await get(key)
+
+    monkeypatch.setattr(store, "get", denied)
+    with pytest.raises(Unavailable):
+        await worker.lease("w1", limit=1, wait_s=1)
+    await bench.queue.put(jobs[1])
+    (lease,) = await worker.lease("w1", limit=1, wait_s=SOON_S)
+    assert lease.job.job_id == jobs[1].job_id
+
+
 async def test_a_lease_is_kept_while_the_store_is_away(bench, monkeypatch):
     """Its worker waits for the photo, which is in the same store as the records; nobody else gets the job meanwhile."""
     await bench.queue.put(a_job())

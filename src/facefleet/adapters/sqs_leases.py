@@ -87,8 +87,10 @@ class Leases:
     async def _leases(self, messages: Sequence[Message], worker_id: str) -> list[Lease]:
         admitted = await asyncio.gather(*(self._admit(message, worker_id) for message in messages))
         away = [(one, message) for one, message in zip(admitted, messages, strict=True) if isinstance(one, Unavailable)]
-        # To let them run out would count as an attempt that failed, and after a few there is none left.
-        self.lanes.keep([message for _, message in away])
+        if away and await self.records.away():
+            # To let them run out would count as an attempt that failed, and after a few there is none left. One that
+            # alone cannot be had must: kept, it would be tried for ever, and nothing else be received.
+            self.lanes.keep([message for _, message in away])
         leases = [(one, message) for one, message in zip(admitted, messages, strict=True) if isinstance(one, Lease)]
         if away and not leases:
             raise away[0][0]

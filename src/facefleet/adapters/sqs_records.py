@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from facefleet.adapters.objects import Objects
 from facefleet.adapters.sqs_messages import Ending, Envelope, ending_json, envelope_json, read_ending, read_envelope
-from facefleet.errors import NotFound
+from facefleet.errors import NotFound, Unavailable
 
 _SENT, _LEASE, _ENDED, _PURGED = "jobs/sent/", "jobs/lease/", "jobs/ended/", "jobs/purged"
 # Endings forgotten in one call.
@@ -100,6 +100,14 @@ class Records:
     async def purged_s(self) -> float:
         """Return when all was purged last, 0 if never."""
         return float(await self._read(_PURGED) or 0.0)
+
+    async def away(self) -> bool:
+        """Return whether nothing at all can be read."""
+        try:
+            await self.purged_s()
+        except Unavailable:
+            return True
+        return False
 
     async def erase(self, job_ids: Sequence[str]) -> None:
         """Delete all that is known of these jobs."""

@@ -67,13 +67,13 @@ async def test_what_a_killed_writer_left_in_a_folder_goes(tmp_path):
     """It is a photo, and has no key by which it could be found or deleted; what may still be written stays."""
     store = Objects(tmp_path.as_uri())
     await store.put("inputs/a", b"photo")
-    for name, age_s in (("left#1", 7200), ("written#2", 60), ("a#photo", 7200)):
+    for name, age_s in (("left#1", 7200), ("written#2", 60), ("a#photo", 7200), ("a#b#3", 7200)):
         (tmp_path / "inputs" / name).write_bytes(b"photo")
         os.utime(tmp_path / "inputs" / name, (time.time() - age_s,) * 2)
     with pytest.raises(Unavailable):  # so these are obstore's names, and nobody's keys
         await store.put("inputs/left#1", b"photo")
-    assert await listed(store, "inputs/") == ["inputs/a", "inputs/a#photo"]
-    assert sorted(file.name for file in (tmp_path / "inputs").iterdir()) == ["a", "a#photo", "written#2"]
+    assert await listed(store, "inputs/") == ["inputs/a", "inputs/a#b#3", "inputs/a#photo"]
+    assert sorted(file.name for file in (tmp_path / "inputs").iterdir()) == ["a", "a#b#3", "a#photo", "written#2"]
 
 
 def buckets(aws, count):

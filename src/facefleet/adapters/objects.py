@@ -26,8 +26,8 @@ from facefleet.errors import NotFound, Unavailable, WrongSettings
 # Deletions in flight at a time; a folder or a bucket gains nothing from more.
 _DELETING = 32
 _NO_BUCKET = "NoSuchBucket"
-# How obstore calls a file of a folder until it is whole; no key may end like that.
-_HALF_WRITTEN = re.compile(r"#\d+$")
+# How obstore calls a file of a folder until it is whole; no key may end in such a name. `a#b#1` is one.
+_HALF_WRITTEN = re.compile(r"[^#]*#[0-9]+")
 _LONGEST_WRITE_S = 3_600.0
 _OURS = frozenset({"inputs", "outputs", "crops", "jobs", "totals", "buckets", "probes", "leader"})
 
@@ -180,7 +180,7 @@ def _bucket(url: str, region: str | None, kms_key: str | None) -> ObjectStore:
 
 def _sweep(folder: Path) -> None:
     for place, _, names in os.walk(folder):
-        for name in filter(_HALF_WRITTEN.search, names):
+        for name in filter(_HALF_WRITTEN.fullmatch, names):
             with suppress(FileNotFoundError):  # it is whole by now, or another process was faster
                 file = Path(place, name)
                 if time.time() - file.stat().st_mtime > _LONGEST_WRITE_S:

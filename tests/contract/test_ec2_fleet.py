@@ -74,14 +74,19 @@ async def running(site, fleet, count):
 async def worked(site, fleet, count, *, until):
     """Instances that have worked and were drained."""
     started = await running(site, fleet, count)
+    await drained(site, fleet, started)
+    await site.until(fleet, until)
+    return started
+
+
+async def drained(site, fleet, started):
+    """Let the workers of instances finish and sign off."""
     for draining in (False, True):
         for worker_id in started:
             await site.report(worker_id, draining=draining)
         await fleet.drain(started)
     for worker_id in started:
         await site.roster.leave(worker_id)
-    await site.until(fleet, until)
-    return started
 
 
 async def looked(site, fleet, *, until_s):
@@ -206,12 +211,7 @@ async def test_an_instance_that_may_not_be_stopped_holds_up_nobody(site):
     fleet = site.fleet()
     kept, other = await running(site, fleet, 2)
     site.emulated.protected.add(kept)
-    for draining in (False, True):
-        for worker_id in (kept, other):
-            await site.report(worker_id, draining=draining)
-        await fleet.drain([kept, other])
-    for worker_id in (kept, other):
-        await site.roster.leave(worker_id)
+    await drained(site, fleet, [kept, other])
     with structlog.testing.capture_logs() as logs:
         seen = await site.until(fleet, ["running", "stopped"])
     assert seen == {kept: WorkerState.DRAINING, other: WorkerState.STOPPED}
@@ -230,12 +230,7 @@ async def test_a_drained_instance_that_cannot_be_stopped_is_terminated(site):
     fleet = site.fleet(maximum=2)
     spot, other = await running(site, fleet, 2)
     site.emulated.one_time.add(spot)
-    for draining in (False, True):
-        for worker_id in (spot, other):
-            await site.report(worker_id, draining=draining)
-        await fleet.drain([spot, other])
-    for worker_id in (spot, other):
-        await site.roster.leave(worker_id)
+    await drained(site, fleet, [spot, other])
     await site.until(fleet, ["stopped", "terminated"])
     assert site.states()[other] == "stopped"
     site.clock.passed_s += 60

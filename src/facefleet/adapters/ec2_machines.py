@@ -29,7 +29,8 @@ _NO_CAPACITY = frozenset(
     }
 )
 _WRONG_STATE = "IncorrectInstanceState"
-# Of stopping: it is a Spot instance of a one-time request, or has no disk that stays.
+# Of stopping: "You can't stop the Spot Instance … because it is associated with a one-time Spot Instance request", or
+# it has no disk that stays.
 _FOR_ONE_RUN = "UnsupportedOperation"
 # Of stopping and terminating: somebody protected it, or the role may not.
 _KEPT = frozenset({"OperationNotPermitted", "UnauthorizedOperation", _FOR_ONE_RUN, _WRONG_STATE})
